@@ -1,0 +1,66 @@
+# `make` alone explains itself. Needs python3.11, make and git; everything else goes into .venv.
+
+PYTHON ?= python3.11
+# Chapters that run at a time. The nets are small: two chapters on one thread each finish sooner
+# than one chapter on two threads.
+JOBS ?= 2
+export OMP_NUM_THREADS ?= 1
+# One chapter, by the start of its name: make execute CHAPTER=03
+CHAPTER ?=
+
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+SITE := _build/html
+BUILD := $(BIN)/jupyter-book build book --config _config.yml --path-output .
+
+.DEFAULT_GOAL := help
+.PHONY: help book site execute test lint unit nbval strict browser clean
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+book: execute site ## set up, execute every chapter afresh, build the site
+
+site: $(INSTALLED) ## build the site from the stored outputs
+	$(BUILD) --all --quiet -W -n --keep-going
+	@echo "The book is built. Open $(CURDIR)/$(SITE)/index.html in a browser."
+
+execute: $(INSTALLED) ## refresh the stored outputs in place (CHAPTER=03: of one chapter)
+	$(BIN)/python tools/execute.py --jobs $(JOBS) $(CHAPTER)
+
+test: lint unit nbval strict browser ## set up and run every check, as .ci/run does
+
+lint: $(INSTALLED) ## check style and format of code and notebooks
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# The steps of `make test`, in its order; each can be called alone.
+unit: $(INSTALLED)
+	$(BIN)/python -m pytest -n $(JOBS) --ignore tests/browser
+
+# Loadscope keeps the cells of a chapter together, in one kernel.
+nbval: $(INSTALLED)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope --nbval --nbval-current-env \
+	  --nbval-sanitize-with tests/nbval_sanitize.cfg --nbval-cell-timeout 300 \
+	  book/[0-9][0-9]_*.ipynb
+
+# Exactly what a reader's site is, but from nothing, so that no page of an older build remains.
+strict: $(INSTALLED)
+	rm -rf _build
+	$(BUILD) --all --quiet -W -n --keep-going
+
+browser:
+	$(BIN)/python -m pytest tests/browser
+
+clean: ## delete what was built; the installed .venv stays
+	rm -rf _build .pytest_cache .ruff_cache .hypothesis src/arnn.egg-info
+	find . -name .venv -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -print0 | xargs -0 rm -rf
+
+$(INSTALLED): requirements.txt pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is not on the PATH. Install Python 3.11," \
+	  "or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing the pinned packages into .venv. The first time takes some minutes."
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
