@@ -53,7 +53,7 @@ browser:
 	$(BIN)/python -m pytest tests/browser
 
 clean: ## delete what was built; the installed .venv stays
-	rm -rf _build .pytest_cache .ruff_cache .hypothesis src/arnn.egg-info
+	rm -rf _build .pytest_cache .ruff_cache .hypothesis
 	find . -name .venv -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -print0 | xargs -0 rm -rf
 
 $(INSTALLED): requirements.txt pyproject.toml
