@@ -30,7 +30,7 @@ VOLATILE_NOTEBOOK_METADATA = {"papermill", "signature", "widgets"}
 VOLATILE_CELL_METADATA = {"ExecuteTime", "collapsed", "execution", "papermill", "scrolled"}
 
 
-class ChapterFailed(Exception):
+class ChapterError(Exception):
     """A chapter did not run to its end; the message names the chapter and the cell."""
 
 
@@ -69,7 +69,7 @@ def write_if_changed(path, text):
 
 
 def where_it_stopped(notebook):
-    """The number, from 1, of the first code cell that holds an error or never ran, and its source."""
+    """The number (from 1) and source of the first code cell that failed or never ran."""
     code = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
     for number, cell in enumerate(code, start=1):
         failed = any(output.output_type == "error" for output in cell.outputs)
@@ -79,7 +79,7 @@ def where_it_stopped(notebook):
 
 
 def execute(path):
-    """Execute one chapter. Returns whether its file changed; raises ChapterFailed and leaves it."""
+    """Execute one chapter. Returns whether its file changed; raises ChapterError and leaves it."""
     notebook = nbformat.read(path, as_version=4)
     normalise(notebook)
     for cell in notebook.cells:
@@ -97,7 +97,7 @@ def execute(path):
         client.execute()
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
         number, source = where_it_stopped(notebook)
-        raise ChapterFailed(
+        raise ChapterError(
             f"{path.name}: code cell {number} failed; the stored notebook is as it was.\n"
             f"{source}\n\n{error}"
         ) from error
@@ -127,7 +127,7 @@ def main():
         for path, result in results:
             try:
                 print(f"{path.name}: {'changed' if result.result() else 'unchanged'}", flush=True)
-            except ChapterFailed as error:
+            except ChapterError as error:
                 print(error, file=sys.stderr, flush=True)
                 failed = True
     return 1 if failed else 0

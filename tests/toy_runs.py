@@ -1,0 +1,9 @@
+"""The smallest parameters with which each notebook of book/runs/ does all that it does.
+
+One entry a notebook: file name without its ending -> papermill parameters. The test adds the folder
+that the run writes to, under the name that the entry gives in OUTPUT_PARAMETER.
+"""
+
+OUTPUT_PARAMETER = "output"
+
+TOY_RUNS = {}
