@@ -50,7 +50,7 @@ strict: $(INSTALLED)
 	$(BUILD) --all --quiet -W -n --keep-going
 
 browser:
-	$(BIN)/python -m pytest tests/browser
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup tests/browser
 
 clean: ## delete what was built; the installed .venv stays
 	rm -rf _build .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,75 @@
+"""A real browser, and the built site served to it from this machine."""
+
+import functools
+import http.server
+import os
+import threading
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+SITE = Path(__file__).resolve().parents[2] / "_build" / "html"
+CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    """Serves files and says nothing."""
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture(scope="session")
+def origin():
+    """Where the built site is served, on a free port."""
+    handler = functools.partial(QuietHandler, directory=SITE)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Debian's Chromium, the one browser that every machine here can have."""
+    assert CHROMIUM.exists(), (
+        f"There is no browser at {CHROMIUM}. Install Debian's package chromium, or set CHROMIUM "
+        "to the path of a Chromium or Chrome."
+    )
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def _desktop(browser):
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    yield context
+    context.close()
+
+
+@pytest.fixture(scope="session")
+def _phone(browser):
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def desktop(_desktop):
+    """A fresh tab on a large screen."""
+    page = _desktop.new_page()
+    yield page
+    page.close()
+
+
+@pytest.fixture
+def phone(_phone):
+    """A fresh tab on a phone."""
+    page = _phone.new_page()
+    yield page
+    page.close()

@@ -1,0 +1,188 @@
+"""The built site in a real browser: every page, as a reader on a desk and on a phone meets it."""
+
+import re
+from functools import cache
+from urllib.parse import unquote, urldefrag, urlsplit
+
+import nbformat
+import pytest
+from bs4 import BeautifulSoup
+from conftest import SITE
+from page_facts import MATH_DONE, STICKING_OUT, visit
+
+PAGES = sorted(path.name for path in SITE.glob("*.html"))
+CHAPTERS = [name for name in PAGES if re.match(r"\d\d_", name)]
+RAW_TEX = re.compile(r"\$[^$]+\$|\\[(\[]|\\(?:begin|end)\{|\\[a-zA-Z]{2,}|\{(?:eq|numref|cite)\}")
+
+
+def each(names):
+    """Parametrise over pages; all tests of a page go to one worker, which opens it once."""
+    pages = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in names]
+    return pytest.mark.parametrize("name", pages)
+
+
+every_page, every_chapter = each(PAGES), each(CHAPTERS)
+
+
+@cache
+def anchors(name):
+    """The ids on a page of the site."""
+    soup = BeautifulSoup((SITE / name).read_text(encoding="utf-8"), "html.parser")
+    return {tag["id"] for tag in soup.find_all(id=True)}
+
+
+@pytest.fixture(scope="module")
+def visited(_desktop, origin):
+    """Open a page once and remember what it showed."""
+    seen = {}
+
+    def look(name):
+        if name not in seen:
+            page = _desktop.new_page()
+            seen[name] = visit(page, origin + name)
+            page.close()
+        return seen[name]
+
+    return look
+
+
+def test_the_site_was_built_with_its_chapters():
+    assert "index.html" in PAGES, "there is no site: run `make site` first"
+    assert CHAPTERS, "the site has no chapter"
+
+
+@every_page
+def test_no_error_in_the_console(visited, name):
+    assert visited(name).console_errors == []
+
+
+@every_page
+def test_no_request_fails_or_leaves_the_site(visited, origin, name):
+    seen = visited(name)
+    assert seen.failed_requests == []
+    assert seen.requests
+    assert [url for url in seen.requests if not url.startswith((origin, "data:", "blob:"))] == []
+
+
+@every_page
+def test_all_math_is_rendered(visited, name):
+    facts = visited(name).facts
+    assert facts["math_errors"] == []
+    assert facts["unrendered"] == []
+    assert facts["rendered"] == facts["math"]
+
+
+@every_chapter
+def test_a_chapter_has_math(visited, name):
+    assert visited(name).facts["math"] > 0
+
+
+@every_page
+def test_no_source_shows_through(visited, name):
+    text = visited(name).facts["text"]
+    assert RAW_TEX.findall(text) == []
+    assert "(???)" not in text
+
+
+@every_page
+def test_links_inside_the_site_lead_somewhere(visited, origin, name):
+    broken = []
+    for url in visited(name).facts["links"]:
+        if not url.startswith(origin):
+            assert urlsplit(url).scheme in ("http", "https"), url
+            continue
+        address, fragment = urldefrag(url)
+        target = unquote(urlsplit(address).path).lstrip("/") or "index.html"
+        found = (SITE / target).is_file()
+        if found and fragment and target.endswith(".html"):
+            found = unquote(fragment) in anchors(target)
+        if not found:
+            broken.append(url)
+    assert broken == []
+
+
+@every_page
+def test_every_image_loads_and_says_what_it_shows(visited, name):
+    for image in visited(name).facts["images"]:
+        assert image["width"] > 0, f"{image['source']} did not load"
+        assert len(image["alt"].split()) >= 3, (
+            f"{image['source']}: {image['alt']!r} describes nothing"
+        )
+
+
+@every_chapter
+def test_a_chapter_has_a_figure(visited, name):
+    assert visited(name).facts["images"]
+
+
+@every_page
+def test_phone_screen_does_not_scroll_sideways(phone, origin, name):
+    phone.goto(origin + name)
+    phone.evaluate(MATH_DONE)
+    width = phone.evaluate("document.documentElement.scrollWidth")
+    assert width <= 390, phone.evaluate(STICKING_OUT)
+
+
+@every_page
+def test_menu_opens_on_a_phone(phone, origin, name):
+    phone.goto(origin + name)
+    entry = phone.locator(".bd-links__item, .bd-links a").first
+    assert not entry.is_visible()
+    phone.locator(".primary-toggle").first.click()
+    entry.wait_for(state="visible")
+    box = entry.bounding_box()
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= 390
+
+
+@every_page
+def test_page_opens_from_a_disk(desktop, name):
+    seen = visit(desktop, (SITE / name).as_uri())
+    assert seen.console_errors == []
+    assert seen.failed_requests == []
+    assert [url for url in seen.requests if not url.startswith(("file:", "data:", "blob:"))] == []
+    assert seen.facts["rendered"] == seen.facts["math"]
+
+
+def test_search_finds_curie(desktop, origin):
+    desktop.goto(origin + "search.html")
+    field = desktop.locator("input[name=q]:visible").first
+    field.fill("Curie")
+    field.press("Enter")
+    desktop.locator("#search-results li a").first.wait_for()
+    results = desktop.locator("#search-results li").all_inner_texts()
+    assert any("Curie" in result for result in results), results
+
+
+@every_chapter
+def test_theme_switches_between_light_and_dark(desktop, origin, name):
+    desktop.goto(origin + name)
+    seen = {}
+    for _ in range(3):
+        desktop.locator(".theme-switch-button:visible").first.click()
+        theme = desktop.evaluate("document.documentElement.dataset.theme")
+        seen[theme] = desktop.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert seen.keys() == {"light", "dark"}
+    assert seen["light"] != seen["dark"]
+
+
+@every_chapter
+def test_notebook_can_be_downloaded(desktop, origin, name):
+    desktop.goto(origin + name)
+    link = desktop.locator("a.btn-download-source-button").first.get_attribute("href")
+    assert link.endswith(name.replace(".html", ".ipynb"))
+    response = desktop.request.get(origin + link)
+    assert response.ok
+    nbformat.validate(nbformat.reads(response.text(), as_version=4))
+
+
+@every_chapter
+def test_solutions_are_folded_and_open_on_a_click(desktop, origin, name):
+    desktop.goto(origin + name)
+    solutions = desktop.locator(".solution.dropdown")
+    assert solutions.count() > 0
+    for solution in solutions.all():
+        content = solution.locator("section").first
+        assert not content.is_visible()
+        solution.locator(".toggle-button").click()
+        content.wait_for(state="visible")
