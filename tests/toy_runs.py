@@ -6,4 +6,14 @@ that the run writes to, under the name that the entry gives in OUTPUT_PARAMETER.
 
 OUTPUT_PARAMETER = "output"
 
-TOY_RUNS = {}
+TOY_RUNS = {
+    "free_energy": {
+        "n": 8,
+        "net": "MADE",
+        "beta_step": 0.95,
+        "steps": 10,
+        "batch": 64,
+        "samples": 200,
+        "overlap_betas": [1.05],
+    }
+}

@@ -1,0 +1,265 @@
+"""The heavy runs of the book: their parameters, checked before any work, and what they do."""
+
+import math
+import time
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from . import estimators, runs, training
+from .hamiltonians import as_count, as_finite, as_positive, curie_weiss, sherrington_kirkpatrick
+from .nets import MADE, CurieWeissInfinity, CurieWeissN, OneParameter, SingleLayer
+
+MODELS = ("curie_weiss", "sherrington_kirkpatrick")
+NETS = ("1P", "1L", "MADE", "CW_N", "CW_inf")
+# Estimates are made by generators of their own, far from the training seeds.
+ESTIMATE_SEED = 1_000_003
+
+
+@dataclass(frozen=True)
+class FreeEnergyRun:
+    """Train one net on one Hamiltonian, annealed in beta, and estimate its free energy at each.
+
+    The defaults are the schedule of the paper's Sec. IV. `method` "samples" is the score-function
+    gradient; "exact" is the noise-free minimum, for nets of the partial sum (1P, CW_inf) and CW_N.
+
+    Raises:
+        ValueError: a parameter is of the wrong type or out of range; the sentence names it.
+    """
+
+    model: str = "curie_weiss"
+    n: int = 20
+    instance: int = 1  # seed of the couplings; the Curie-Weiss model has none
+    coupling: float = 1.0  # Curie-Weiss only
+    field: float = 0.0  # Curie-Weiss only
+    net: str = "MADE"
+    depth: int = 2  # MADE only
+    width: int = 2  # MADE only
+    method: str = "samples"
+    beta_start: float = 0.1
+    beta_end: float = 2.0
+    beta_step: float = 0.05
+    steps: int = 1000
+    first_steps: int | None = None
+    batch: int = 2000
+    lr: float = 1e-3
+    final_lr: float | None = None
+    tolerance: float | None = None
+    samples: int = 20_000
+    overlap_betas: tuple = ()
+    seed: int = 0
+    dtype: str = "float32"
+    device: str = "auto"
+    threads: int = 0  # of the CPU; 0 leaves the choice to PyTorch
+    output: str = "result"
+
+    def __post_init__(self):
+        for name, allowed in (
+            ("model", MODELS),
+            ("net", NETS),
+            ("method", ("samples", "exact")),
+            ("dtype", ("float32", "float64")),
+            ("device", ("auto", "cpu", "cuda")),
+        ):
+            _require_one_of(name, getattr(self, name), allowed)
+        for name in ("n", "depth", "width", "steps"):
+            as_count(name, getattr(self, name))
+        for name in ("batch", "samples"):
+            as_count(name, getattr(self, name), at_least=2)
+        for name in ("instance", "seed", "threads"):
+            as_count(name, getattr(self, name), at_least=0)
+        for name in ("beta_start", "beta_end", "beta_step", "lr"):
+            as_positive(name, getattr(self, name))
+        for name in ("coupling", "field"):
+            as_finite(name, getattr(self, name))
+        self._check_optional()
+        self._check_combinations()
+
+    def _check_optional(self):
+        if self.first_steps is not None:
+            as_count("first_steps", self.first_steps)
+        for name in ("final_lr", "tolerance"):
+            if getattr(self, name) is not None:
+                as_positive(name, getattr(self, name))
+        if not isinstance(self.output, str) or not self.output:
+            raise ValueError(f"output must be a folder's name, not {self.output!r}")
+
+    def _check_combinations(self):
+        if self.beta_end < self.beta_start:
+            raise ValueError(
+                f"beta_end must be at least beta_start, not {self.beta_end} < {self.beta_start}"
+            )
+        missing = [beta for beta in self.overlap_betas if beta not in self.betas()]
+        if missing:
+            raise ValueError(f"overlap_betas must lie on the beta grid, and {missing[0]} does not")
+        if self.model != "curie_weiss" and (self.net.startswith("CW") or self.method == "exact"):
+            raise ValueError(f'net {self.net} by method "{self.method}" needs model curie_weiss')
+        if self.method == "exact" and self.net not in ("1P", "CW_inf"):
+            raise ValueError(f'method "exact" trains 1P or CW_inf, not {self.net}')
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise ValueError("device cuda was asked for, and there is none")
+
+    @classmethod
+    def from_namespace(cls, namespace):
+        """The run that a notebook's global names describe; an unknown name is an error.
+
+        papermill only warns of a parameter that the notebook does not have, so it is caught here.
+        """
+        plain = str | int | float | list | dict | tuple | None
+        given = {
+            name: value
+            for name, value in namespace.items()
+            if isinstance(value, plain) and not name.startswith("_") and name not in ("In", "Out")
+        }
+        known = {field.name for field in fields(cls)}
+        unknown = sorted(set(given) - known)
+        if unknown:
+            raise ValueError(
+                f"unknown parameter {unknown[0]!r}; the parameters are {', '.join(sorted(known))}"
+            )
+        if not isinstance(given.get("overlap_betas", ()), list | tuple):
+            raise ValueError(f"overlap_betas must be a list, not {given['overlap_betas']!r}")
+        given["overlap_betas"] = tuple(given.get("overlap_betas", ()))
+        return cls(**given)
+
+    def parameters(self):
+        """What decides the result, as JSON values: all but where it runs and where it goes."""
+        elsewhere = ("output", "threads", "device")
+        values = {k: v for k, v in asdict(self).items() if k not in elsewhere}
+        return values | {"overlap_betas": list(self.overlap_betas)}
+
+    def betas(self):
+        """The inverse temperatures, start, start + step, ... up to and including the end."""
+        count = math.floor((self.beta_end - self.beta_start) / self.beta_step + 1e-9) + 1
+        return [round(self.beta_start + k * self.beta_step, 10) for k in range(count)]
+
+    def place(self):
+        """The torch device that `device` stands for on this machine."""
+        auto = "cuda" if torch.cuda.is_available() else "cpu"
+        return torch.device(auto if self.device == "auto" else self.device)
+
+    def make_hamiltonian(self):
+        """The Hamiltonian that the parameters describe."""
+        where = {"dtype": getattr(torch, self.dtype), "device": self.place()}
+        if self.model == "curie_weiss":
+            return curie_weiss(self.n, self.coupling, self.field, **where)
+        return sherrington_kirkpatrick(self.n, self.instance, **where)
+
+    def make_net(self):
+        """The untrained net that the parameters describe."""
+        where = {"dtype": getattr(torch, self.dtype), "device": self.place()}
+        model = (self.n, self.beta_start, self.coupling, self.field)
+        if self.net == "CW_N":
+            return CurieWeissN(*model, **where)
+        if self.net == "CW_inf":
+            return CurieWeissInfinity(*model, train_shared=True, init="zero", **where)
+        if self.net == "1P":
+            return OneParameter(self.n, **where)
+        generator = torch.Generator().manual_seed(self.seed)
+        if self.net == "1L":
+            return SingleLayer(self.n, generator=generator, **where)
+        return MADE(self.n, self.depth, self.width, generator=generator, **where)
+
+
+def run_free_energy(settings, *, progress=True):
+    """Do a `FreeEnergyRun`, or take up one that was interrupted, and save it; returns the Run.
+
+    A finished result with the same parameters is loaded, not repeated. The checkpoint lies beside
+    the output and is removed once the result is saved.
+
+    Raises:
+        ValueError: the output cannot be written or holds another run, or the checkpoint does not
+            fit.
+        FloatingPointError: training diverged; the last good checkpoint is kept.
+    """
+    output = Path(settings.output)
+    if runs.finished(output, settings.parameters()):
+        return runs.load(output)
+    runs.require_writable(output)
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    checkpoint = output.with_name(output.name + ".checkpoint")
+    started = time.monotonic()
+    records = _train(settings, checkpoint, progress)
+    wall_time = sum(record["seconds"] for record in records)
+    runs.save(
+        output,
+        _collect(records),
+        settings.parameters(),
+        wall_time=max(wall_time, time.monotonic() - started),
+        device=runs.describe_device(settings.place()),
+    )
+    checkpoint.unlink(missing_ok=True)
+    return runs.load(output)
+
+
+def _train(settings, checkpoint, progress):
+    net, H = settings.make_net(), settings.make_hamiltonian()
+    last = [time.monotonic()]
+
+    def after_temperature(net, beta, index):
+        record = _estimates(settings, net, H, beta, index)
+        now = time.monotonic()
+        record["seconds"], last[0] = now - last[0], now
+        return record
+
+    common = {
+        "checkpoint": checkpoint,
+        "after_temperature": after_temperature,
+        "progress": progress,
+    }
+    if settings.method == "exact":
+        return training.minimise_exact_free_energy(net, H, settings.betas(), **common)
+    names = ("steps", "batch", "lr", "seed", "first_steps", "final_lr", "tolerance")
+    schedule = {name: getattr(settings, name) for name in names}
+    return training.minimise_free_energy(net, H, settings.betas(), **schedule, **common)
+
+
+def _estimates(settings, net, H, beta, index):
+    """What is recorded at one temperature, from fresh samples with a generator of its own."""
+    generator = torch.Generator(net.device)
+    generator.manual_seed(ESTIMATE_SEED * (settings.seed + 1) + index)
+    if settings.method == "exact":
+        record = {}
+    else:
+        options = {"batch": settings.batch, "generator": generator}
+        estimate = estimators.free_energy(net, H, beta, settings.samples, **options)
+        record = estimate._asdict()
+    if beta in settings.overlap_betas:
+        x, _ = net.sample(settings.samples, generator)
+        law = estimators.overlap_distribution(x)
+        record |= {"overlap_probability": law.probability, "overlap_error": law.error}
+    return record
+
+
+def _collect(records):
+    """The records as arrays: one entry for each beta; overlaps for the betas that have them."""
+    data = {}
+    scalars = [k for k, v in records[0].items() if not torch.is_tensor(v) and k != "seconds"]
+    for name in scalars:
+        data[name] = np.array([record[name] for record in records])
+    if "curve" in records[0]:
+        for name in ("curve", "curve_std"):
+            data[name] = _padded([record[name].numpy() for record in records])
+    laws = [record for record in records if "overlap_probability" in record]
+    if laws:
+        data["overlap_beta"] = np.array([record["beta"] for record in laws])
+        for name in ("overlap_probability", "overlap_error"):
+            data[name] = np.array([record[name].numpy() for record in laws])
+    return data
+
+
+def _padded(curves):
+    """Curves of different lengths as one float32 array, NaN after the end of each."""
+    longest = max(len(curve) for curve in curves)
+    table = np.full((len(curves), longest), np.nan, dtype=np.float32)
+    for row, curve in zip(table, curves, strict=True):
+        row[: len(curve)] = curve
+    return table
+
+
+def _require_one_of(name, value, allowed):
+    if value not in allowed:
+        raise ValueError(f"{name} must be one of {', '.join(allowed)}, not {value!r}")

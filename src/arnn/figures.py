@@ -1,0 +1,196 @@
+"""The look of every figure: one style, one colour and marker for each architecture, the drawings.
+
+Colours are those of Okabe and Ito (2008), told apart by colour-blind readers; each architecture
+has a marker as well, so that nothing rests on colour alone.
+"""
+
+from typing import NamedTuple
+
+import matplotlib.pyplot as plt
+from matplotlib.patches import Circle, FancyBboxPatch
+
+
+class Look(NamedTuple):
+    """How one architecture is drawn in every figure of the book."""
+
+    colour: str
+    marker: str
+    label: str
+
+
+ARCHITECTURES = {
+    "exact": Look("#000000", "", "exact"),
+    "H2": Look("#000000", "*", "H$_2$-ARNN"),
+    "CW_N": Look("#0072B2", "s", "CW$_N$"),
+    "CW_inf": Look("#D55E00", "o", r"CW$_\infty$"),
+    "1P": Look("#009E73", "^", "1P"),
+    "1L": Look("#CC79A7", "v", "1L"),
+    "MADE_21": Look("#E69F00", "D", "MADE$_{21}$"),
+    "MADE_22": Look("#56B4E9", "P", "MADE$_{22}$"),
+}
+GREY = "#6b6b6b"
+HAMILTONIAN = "#E69F00"  # lines whose weight is a parameter of the Hamiltonian, as in the paper
+
+
+def use_style():
+    """Set matplotlib's defaults for the book: legible at phone width and in print."""
+    plt.rcParams.update(
+        {
+            "figure.figsize": (6.4, 3.8),
+            "figure.dpi": 100,
+            "savefig.dpi": 160,
+            "figure.constrained_layout.use": True,
+            "figure.facecolor": "white",
+            "font.size": 11,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.grid": True,
+            "grid.alpha": 0.3,
+            "lines.linewidth": 1.6,
+            "lines.markersize": 5,
+            "legend.frameon": False,
+        }
+    )
+
+
+def panels(rows=1, columns=1, *, width=None, height=None, **options):
+    """A figure with a grid of axes in the book's style; returns the figure and the axes."""
+    use_style()
+    size = (width or 4.2 * columns + 1.2 * (columns == 1), height or 3.6 * rows)
+    return plt.subplots(rows, columns, figsize=size, **options)
+
+
+def look(name):
+    """Keyword arguments for `plot` that give an architecture its colour, marker and label.
+
+    Raises:
+        ValueError: the name is not one of `ARCHITECTURES`.
+    """
+    if name not in ARCHITECTURES:
+        raise ValueError(f"name must be one of {', '.join(ARCHITECTURES)}, not {name!r}")
+    colour, marker, label = ARCHITECTURES[name]
+    return {"color": colour, "marker": marker, "label": label}
+
+
+def letter(axes, letters="ABCDEFGH"):
+    """Write A, B, C... at the top left corner of each axes."""
+    for ax, text in zip(axes, letters, strict=False):
+        ax.set_title(text, loc="left", fontweight="bold")
+
+
+# ---- Drawings of networks ----------------------------------------------------------------------
+
+
+class _Canvas:
+    """Nodes, operators and connections on an axes without a frame."""
+
+    def __init__(self, ax, width, height):
+        ax.set(xlim=(0, width), ylim=(0, height), aspect="equal")
+        ax.axis("off")
+        self.ax = ax
+
+    def node(self, x, y, text, *, filled=False):
+        self.ax.add_patch(
+            Circle((x, y), 0.36, fc="#dddddd" if filled else "white", ec="black", zorder=3)
+        )
+        self.ax.text(x, y, text, ha="center", va="center", fontsize=9, zorder=4)
+
+    def operator(self, x, y, text, width=1.1):
+        box = FancyBboxPatch(
+            (x - width / 2, y - 0.3), width, 0.6, boxstyle="round,pad=0.04", fc="white", ec="black"
+        )
+        self.ax.add_patch(box).set_zorder(3)
+        self.ax.text(x, y, text, ha="center", va="center", fontsize=9, zorder=4)
+
+    def line(self, *points, colour="black"):
+        xs, ys = zip(*points, strict=True)
+        self.ax.plot(xs, ys, "-", color=colour, lw=1.1, zorder=1, marker="")
+
+    def text(self, x, y, text, **options):
+        self.ax.text(x, y, text, ha="center", va="center", fontsize=9, **options)
+
+
+def draw_h2(ax):
+    """Draw one conditional of the H2-ARNN (cf. Paper Fig. 1), with the signs of the derivation."""
+    canvas = _Canvas(ax, 11, 7.4)
+    spins, fields = [5.9, 4.9, 3.4], [4.9, 3.9, 2.4]
+    for y, text in zip(spins, ["$x_1$", "$x_2$", "$x_{i-1}$"], strict=True):
+        canvas.node(0.7, y, text, filled=True)
+    canvas.node(3.0, 6.6, r"$\xi_{ii}$")
+    for y, text in zip(fields, [r"$\xi_{i,i+1}$", r"$\xi_{i,i+2}$", r"$\xi_{iN}$"], strict=True):
+        canvas.node(3.0, y, text)
+        for s in spins:
+            canvas.line((0.7, s), (3.0, y), colour=HAMILTONIAN)
+    for s in spins:
+        canvas.line((0.7, s), (3.0, 6.6), colour=HAMILTONIAN)
+    _draw_hidden(canvas, fields)
+    canvas.line((3.0, 6.6), (8.2, 6.6), (9.0, 3.7))
+    canvas.text(6.0, 6.85, r"residual connection, $2\beta(h_i+\xi_{ii})$")
+    canvas.node(9.0, 3.7, "$+$")
+    canvas.operator(10.2, 3.7, r"$\sigma$", width=0.6)
+    canvas.line((9.0, 3.7), (10.2, 3.7))
+    canvas.text(0.7, 4.15, r"$\vdots$")
+    canvas.text(3.0, 3.15, r"$\vdots$")
+    canvas.text(1.8, 0.4, "first layer: weights $J_{sl}$\n(the Hamiltonian)", color="#8a5f00")
+    canvas.text(5.2, 0.4, "second layer: $2^{N-i}$\nunits for each sign")
+    canvas.text(10.0, 2.7, r"$Q(x_i=1\,|\,x_{<i})$")
+
+
+def _draw_hidden(canvas, fields):
+    """The two exponentially wide sums of the H2-ARNN."""
+    for centre, sign in ((4.9, "+"), (2.2, "-")):
+        units = [centre + 0.75, centre, centre - 0.75]
+        for y, text in zip(units, ["$c_1$", "$c_2$", r"$c_{2^{N-i}}$"], strict=True):
+            canvas.node(5.2, y, text)
+            canvas.line((5.2, y), (7.3, centre))
+            for f in fields:
+                canvas.line((3.0, f), (5.2, y), colour=GREY)
+        canvas.operator(7.3, centre, r"$\log\,\Sigma\exp$", width=1.3)
+        canvas.line((7.3, centre), (9.0, 3.7))
+        canvas.text(7.3, centre + 0.55, rf"$\ln\rho_i^{sign}$")
+        canvas.text(8.45, centre - 0.35 if sign == "+" else centre + 0.45, f"${sign}$")
+
+
+def draw_curie_weiss_n(ax):
+    """Draw one conditional of CW_N (cf. Paper Fig. 2A), with the corrected signs."""
+    canvas = _Canvas(ax, 10, 5.6)
+    _draw_sum(canvas)
+    for centre, sign in ((3.7, "+"), (1.7, "-")):
+        for y in (centre + 0.6, centre, centre - 0.6):
+            canvas.line((2.6, 2.7), (4.3, y))
+            canvas.line((4.3, y), (6.2, centre))
+            canvas.ax.add_patch(Circle((4.3, y), 0.16, fc="white", ec="black", zorder=3))
+        canvas.operator(6.2, centre, r"$\log\,\Sigma\exp$", width=1.3)
+        canvas.line((6.2, centre), (8.1, 2.7))
+        canvas.text(7.5, centre - 0.3 if sign == "+" else centre + 0.35, f"${sign}$")
+        canvas.text(6.2, centre + 0.55, rf"$\ln\rho_i^{sign}$")
+    canvas.text(4.3, 0.45, "$N-i+1$ units for each sign:\n$b^\\pm_{ik} + \\omega_{ik} S$")
+    _draw_output(canvas)
+
+
+def draw_curie_weiss_infinity(ax):
+    """Draw one conditional of CW_inf (cf. Paper Fig. 2B)."""
+    canvas = _Canvas(ax, 10, 5.6)
+    _draw_sum(canvas)
+    canvas.operator(4.6, 2.7, "sgn", width=0.9)
+    canvas.line((2.6, 2.7), (4.6, 2.7))
+    canvas.line((4.6, 2.7), (8.1, 2.7))
+    canvas.text(6.4, 2.95, r"$\omega_i^1$")
+    canvas.text(6.4, 2.1, "one weight\nfor each spin")
+    _draw_output(canvas)
+
+
+def _draw_sum(canvas):
+    for y, text in zip([4.2, 3.3, 1.5], ["$x_1$", "$x_2$", "$x_{i-1}$"], strict=True):
+        canvas.node(0.6, y, text, filled=True)
+        canvas.line((0.6, y), (2.6, 2.7))
+    canvas.text(0.6, 2.4, r"$\vdots$")
+    canvas.operator(2.6, 2.7, "$S=\\Sigma$", width=0.9)
+    canvas.line((2.6, 2.7), (3.4, 4.8), (7.3, 4.8), (8.1, 2.7), colour=HAMILTONIAN)
+    canvas.text(5.35, 5.1, r"shared weight $\omega^0 = 2\beta J/N$", color="#8a5f00")
+
+
+def _draw_output(canvas):
+    canvas.node(8.1, 2.7, "$+$")
+    canvas.operator(9.2, 2.7, r"$\sigma$", width=0.6)
+    canvas.line((8.1, 2.7), (9.2, 2.7))

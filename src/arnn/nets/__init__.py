@@ -1,0 +1,18 @@
+"""Autoregressive networks of spins: exact ones, derived ones, and the baselines."""
+
+from .base import AutoregressiveNet, SumNet
+from .baselines import MADE, OneParameter, SingleLayer
+from .curie_weiss import CurieWeissInfinity, CurieWeissN, limit_weights
+from .h2 import H2ARNN
+
+__all__ = [
+    "H2ARNN",
+    "MADE",
+    "AutoregressiveNet",
+    "CurieWeissInfinity",
+    "CurieWeissN",
+    "OneParameter",
+    "SingleLayer",
+    "SumNet",
+    "limit_weights",
+]

@@ -1,0 +1,282 @@
+"""Training: variational free energy by samples or by exact sums, annealing, checkpoints.
+
+Three functions do the work. `score_function_loss` is the estimator of the gradient of beta F,
+`minimise_free_energy` anneals any net with it, and `minimise_exact_free_energy` anneals a net of
+the partial sum without sampling.
+"""
+
+import math
+import os
+from pathlib import Path
+
+import torch
+from torch.optim import LBFGS, Adam
+from tqdm.auto import tqdm
+
+from . import partial_sums
+from .hamiltonians import as_count, as_positive
+
+CHECKPOINT_FORMAT = 1
+
+
+def score_function_loss(net, H, beta, x):
+    """A scalar whose gradient estimates that of beta F, from samples x (batch, n) of the net.
+
+    grad beta F = < (ln Q + beta H - b) grad ln Q > for any constant b, since < grad ln Q > = 0;
+    b is the batch mean, which makes the variance small (Wu, Wang, Zhang 2019; Paper, Sec. II).
+
+    Returns:
+        The loss, and the detached costs ln Q(x) + beta H(x), (batch,), whose mean estimates beta F.
+    """
+    log_prob = net.log_prob(x)
+    cost = (log_prob + beta * H.energy(x)).detach()
+    # A mean over the batch minus one, because b is made of the same samples: no bias.
+    return ((cost - cost.mean()) * log_prob).sum() / (len(x) - 1), cost
+
+
+def minimise_free_energy(
+    net,
+    H,
+    betas,
+    *,
+    steps=1000,
+    batch=2000,
+    lr=1e-3,
+    seed=0,
+    first_steps=None,
+    final_lr=None,
+    tolerance=None,
+    checkpoint=None,
+    after_temperature=None,
+    progress=False,
+):
+    """Anneal a net through the temperatures, minimising its variational free energy at each.
+
+    Adam on `score_function_loss`; the defaults are the schedule of the paper's Sec. IV. The net
+    is changed in place and ends at the last temperature.
+
+    Args:
+        net: an AutoregressiveNet of H.n spins.
+        H: a PairwiseHamiltonian on the net's device.
+        betas: inverse temperatures in the order of training.
+        steps, batch, lr: Adam steps at each temperature, samples in each, step size.
+        seed: of the training samples.
+        first_steps: steps at the first temperature, `steps` if None.
+        final_lr: the step size decays geometrically from lr to this within each temperature;
+            constant if None.
+        tolerance: a temperature ends early once the standard deviation over the batch of F/n
+            falls below this (the published runs used 1e-4); never if None.
+        checkpoint: a file, written whole after each temperature. If it is there at the start,
+            training goes on from it, bit for bit as if it had never stopped.
+        after_temperature: called as f(net, beta, index) with the trained net; the dict of numbers
+            and tensors that it returns joins the record.
+        progress: show a bar.
+
+    Returns:
+        One record for each temperature: a dict with `beta`, `curve` and `curve_std` (the batch
+        mean and standard deviation of F/n at each step, float64 tensors (steps,)), and what
+        after_temperature returned.
+
+    Raises:
+        ValueError: a parameter is out of range, or the checkpoint is damaged or of another run.
+        FloatingPointError: the free energy is no longer finite. The checkpoint of the last good
+            temperature stays.
+    """
+    betas = _checked_betas(betas)
+    schedule = {
+        "betas": betas,
+        "steps": as_count("steps", steps),
+        "first_steps": as_count("first_steps", steps if first_steps is None else first_steps),
+        "batch": as_count("batch", batch, at_least=2),
+        "lr": as_positive("lr", lr),
+        "final_lr": as_positive("final_lr", lr if final_lr is None else final_lr),
+        "tolerance": None if tolerance is None else as_positive("tolerance", tolerance),
+        "seed": as_count("seed", seed, at_least=0),
+    }
+    if net.n != H.n:
+        raise ValueError(f"the net has {net.n} spins and the Hamiltonian {H.n}")
+    trainable = [p for p in net.parameters() if p.requires_grad]
+    optimiser = Adam(trainable, lr=lr) if trainable else None
+    generator = torch.Generator(net.device).manual_seed(seed)
+    saved = _Checkpoint(checkpoint, net, H, schedule)
+    records = saved.load(net, optimiser, generator)
+    with tqdm(total=len(betas), initial=len(records), unit="beta", disable=not progress) as bar:
+        for index in range(len(records), len(betas)):
+            record = {"beta": betas[index]}
+            net.set_beta(betas[index])
+            record |= _train_at(net, H, optimiser, generator, schedule, index)
+            if after_temperature is not None:
+                record |= after_temperature(net, betas[index], index)
+            records.append(record)
+            saved.save(records, net, optimiser, generator)
+            bar.set_postfix(_summary(record))
+            bar.update()
+    return records
+
+
+def _train_at(net, H, optimiser, generator, schedule, index):
+    """Train at one temperature; the learning curves of F/n."""
+    beta = schedule["betas"][index]
+    steps = schedule["first_steps" if index == 0 else "steps"] if optimiser else 0
+    decay = (schedule["final_lr"] / schedule["lr"]) ** (1 / max(1, steps - 1))
+    means, deviations = [], []
+    for step in range(steps):
+        for group in optimiser.param_groups:
+            group["lr"] = schedule["lr"] * decay**step
+        x, _ = net.sample(schedule["batch"], generator)
+        loss, cost = score_function_loss(net, H, beta, x)
+        means.append(float(cost.mean()) / (beta * net.n))
+        deviations.append(float(cost.std()) / (beta * net.n))
+        if not math.isfinite(means[-1]):
+            raise FloatingPointError(
+                f"the free energy became {means[-1]} at beta = {beta:g}, step {step}; "
+                "try a smaller lr (the checkpoint of the last good temperature is kept)"
+            )
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        if schedule["tolerance"] and deviations[-1] < schedule["tolerance"]:
+            break
+    as_tensor = {"dtype": torch.float64}
+    return {
+        "curve": torch.tensor(means, **as_tensor),
+        "curve_std": torch.tensor(deviations, **as_tensor),
+    }
+
+
+def _summary(record):
+    """What the progress bar shows of a record."""
+    shown = {"beta": f"{record['beta']:.2f}"}
+    if "f" in record:
+        shown["f"] = f"{record['f']:.5f}({record['f_error']:.5f})"
+    elif len(record["curve"]):
+        shown["f"] = f"{record['curve'][-1]:.5f}"
+    return shown
+
+
+def _checked_betas(betas):
+    betas = [as_positive("every beta", beta) for beta in betas]
+    if not betas:
+        raise ValueError("betas must hold at least one inverse temperature")
+    return betas
+
+
+class _Checkpoint:
+    """One file with the whole state of a training run, replaced in one step; or nothing at all."""
+
+    def __init__(self, path, net, H, schedule):
+        self.path = None if path is None else Path(path)
+        # What must agree for the file to be of this run.
+        self.identity = {
+            "format": CHECKPOINT_FORMAT,
+            "net": f"{net!r} in {net.dtype}",
+            "hamiltonian": f"{H!r} {H.fingerprint()}",
+        } | schedule
+
+    def load(self, net, optimiser=None, generator=None):
+        """Restore the run in place and return its records so far; [] where there is no file."""
+        if self.path is None or not self.path.exists():
+            return []
+        state = self._read()
+        for key, wanted in self.identity.items():
+            found = state["identity"].get(key)
+            if found != wanted:
+                raise ValueError(
+                    f"checkpoint {self.path} is of another run: its {key} is {found}, not {wanted}"
+                )
+        net.load_state_dict(state["net"])
+        if optimiser:
+            optimiser.load_state_dict(state["optimiser"])
+        if generator:
+            generator.set_state(state["generator"])
+        return state["records"]
+
+    def _read(self):
+        try:
+            state = torch.load(self.path, weights_only=True, map_location="cpu")
+            if not isinstance(state["identity"], dict):
+                raise TypeError
+            return state
+        except Exception as error:  # torch raises many kinds for a damaged file
+            raise ValueError(f"checkpoint {self.path} is damaged or no checkpoint") from error
+
+    def save(self, records, net, optimiser=None, generator=None):
+        """Write the file whole: a kill leaves the old one or the new one, never a part."""
+        if self.path is None:
+            return
+        state = {"identity": self.identity, "records": records, "net": net.state_dict()}
+        if optimiser:
+            state["optimiser"] = optimiser.state_dict()
+        if generator:
+            state["generator"] = generator.get_state()
+        partial = self.path.with_name(self.path.name + ".partial")
+        with open(partial, "wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, self.path)
+
+
+def minimise_exact_free_energy(
+    net, H, betas, *, iterations=1000, checkpoint=None, after_temperature=None, progress=False
+):
+    """Anneal a net of the partial sum to the exact minimum of beta F, without sampling.
+
+    L-BFGS on `arnn.partial_sums.free_energy`, whose value and gradient carry no noise. The net is
+    changed in place; it should be in float64.
+
+    Args:
+        net: a SumNet with trainable parameters.
+        H: a Curie-Weiss model of the same size.
+        betas: inverse temperatures in the order of training.
+        iterations: at most so many L-BFGS iterations at each temperature.
+        checkpoint, after_temperature, progress: as in `minimise_free_energy`.
+
+    Returns:
+        One record for each temperature: a dict with `beta`, `f` (per spin), `kl` (whole system),
+        `gradient` (largest component at the end), and what after_temperature returned.
+
+    Raises:
+        TypeError, ValueError: as `arnn.partial_sums.free_energy`, or a parameter is out of range,
+            or the checkpoint is damaged or of another run.
+    """
+    betas = _checked_betas(betas)
+    trainable = [p for p in net.parameters() if p.requires_grad]
+    schedule = {"betas": betas, "iterations": as_count("iterations", iterations)}
+    saved = _Checkpoint(checkpoint, net, H, schedule)
+    records = saved.load(net)
+    with tqdm(total=len(betas), initial=len(records), unit="beta", disable=not progress) as bar:
+        for index in range(len(records), len(betas)):
+            net.set_beta(betas[index])
+            record = {"beta": betas[index]}
+            record |= _minimise_exactly(net, H, betas[index], trainable, iterations)
+            if after_temperature is not None:
+                record |= after_temperature(net, betas[index], index)
+            records.append(record)
+            saved.save(records, net)
+            bar.update()
+    return records
+
+
+def _minimise_exactly(net, H, beta, trainable, iterations):
+    """One temperature of `minimise_exact_free_energy`."""
+    optimiser = LBFGS(
+        trainable,
+        max_iter=iterations,
+        max_eval=2 * iterations,
+        history_size=50,
+        tolerance_grad=1e-9,
+        tolerance_change=1e-11,
+        line_search_fn="strong_wolfe",
+    )
+
+    def evaluate():
+        optimiser.zero_grad()
+        value = partial_sums.free_energy(net, H, beta).beta_free_energy
+        value.backward()
+        return value
+
+    optimiser.step(evaluate)
+    value, kl = partial_sums.free_energy(net, H, beta)
+    gradient = max(float(p.grad.abs().max()) for p in trainable)
+    return {"f": value.item() / (beta * net.n), "kl": kl.item(), "gradient": gradient}
