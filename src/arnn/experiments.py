@@ -240,7 +240,7 @@ def _collect(records):
     scalars = [k for k, v in records[0].items() if not torch.is_tensor(v) and k != "seconds"]
     for name in scalars:
         data[name] = np.array([record[name] for record in records])
-    if "curve" in records[0]:
+    if len(records[0].get("curve", ())):  # nothing was trained by steps otherwise
         for name in ("curve", "curve_std"):
             data[name] = _padded([record[name].numpy() for record in records])
     laws = [record for record in records if "overlap_probability" in record]
