@@ -69,13 +69,13 @@ def write_if_changed(path, text):
 
 
 def where_it_stopped(notebook):
-    """The number (from 1) and source of the first code cell that failed or never ran."""
+    """The number, from 1, of the first code cell that failed or never ran."""
     code = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
     for number, cell in enumerate(code, start=1):
         failed = any(output.output_type == "error" for output in cell.outputs)
         if failed or cell.execution_count is None:
-            return number, cell.source
-    return len(code), code[-1].source
+            return number
+    return len(code)
 
 
 def execute(path):
@@ -96,10 +96,9 @@ def execute(path):
     try:
         client.execute()
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
-        number, source = where_it_stopped(notebook)
         raise ChapterError(
-            f"{path.name}: code cell {number} failed; the stored notebook is as it was.\n"
-            f"{source}\n\n{error}"
+            f"{path.name}: code cell {where_it_stopped(notebook)} failed; "
+            f"the stored notebook is as it was.\n{error}"
         ) from error
     normalise(notebook)
     return write_if_changed(path, to_text(notebook))

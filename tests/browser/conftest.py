@@ -33,10 +33,12 @@ def origin():
 @pytest.fixture(scope="session")
 def browser():
     """Debian's Chromium, the one browser that every machine here can have."""
-    assert CHROMIUM.exists(), (
-        f"There is no browser at {CHROMIUM}. Install Debian's package chromium, or set CHROMIUM "
-        "to the path of a Chromium or Chrome."
-    )
+    if not CHROMIUM.exists():
+        pytest.fail(
+            f"There is no browser at {CHROMIUM}. Install Debian's package chromium, or set "
+            "CHROMIUM to the path of a Chromium or Chrome.",
+            pytrace=False,
+        )
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(
             executable_path=CHROMIUM,
