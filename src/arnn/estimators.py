@@ -93,7 +93,7 @@ def overlap_distribution(x, *, blocks=20):
     Raises:
         ValueError: x is not a batch of +-1 spins, or too small for so many blocks.
     """
-    if x.ndim != 2 or not bool((x.abs() == 1).all()):
+    if not torch.is_tensor(x) or x.ndim != 2 or not bool((x.abs() == 1).all()):
         raise ValueError("samples must be a (batch, n) tensor of +1 and -1")
     size = len(x) // as_count("blocks", blocks, at_least=2)
     if size < 2:

@@ -81,6 +81,7 @@ def conditional_logits(H, beta, x):
     This is Paper Eq. (4) with f of Eq. (3) summed without any rearrangement, so it is independent
     of every network in the package. Returns (batch, n); logit i depends on x[:, :i] only.
     """
+    H._require_spins(x)
     prefix_weights = [log_weights(H, beta)]
     while len(prefix_weights[0]) > 1:  # sum over the last spin still present, one at a time
         prefix_weights.insert(0, torch.logsumexp(prefix_weights[0].reshape(-1, 2), 1))

@@ -16,6 +16,7 @@ MODELS = ("curie_weiss", "sherrington_kirkpatrick")
 NETS = ("1P", "1L", "MADE", "CW_N", "CW_inf")
 # Estimates are made by generators of their own, far from the training seeds.
 ESTIMATE_SEED = 1_000_003
+OVERLAP_BLOCKS = 20  # of samples, for the error of the overlap distribution
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,9 @@ class FreeEnergyRun:
             as_count(name, getattr(self, name), at_least=2)
         for name in ("instance", "seed", "threads"):
             as_count(name, getattr(self, name), at_least=0)
+        for name in ("instance", "seed"):
+            if getattr(self, name) >= 2**32:
+                raise ValueError(f"{name} must be below 2**32, not {getattr(self, name)}")
         for name in ("beta_start", "beta_end", "beta_step", "lr"):
             as_positive(name, getattr(self, name))
         for name in ("coupling", "field"):
@@ -90,6 +94,13 @@ class FreeEnergyRun:
         if self.beta_end < self.beta_start:
             raise ValueError(
                 f"beta_end must be at least beta_start, not {self.beta_end} < {self.beta_start}"
+            )
+        if not isinstance(self.overlap_betas, list | tuple):
+            raise ValueError(f"overlap_betas must be a list, not {self.overlap_betas!r}")
+        if self.overlap_betas and self.samples < 2 * OVERLAP_BLOCKS:
+            raise ValueError(
+                f"samples must be at least {2 * OVERLAP_BLOCKS} for the overlaps that "
+                f"overlap_betas asks for, not {self.samples}"
             )
         missing = [beta for beta in self.overlap_betas if beta not in self.betas()]
         if missing:
@@ -229,7 +240,7 @@ def _estimates(settings, net, H, beta, index):
         record = estimate._asdict()
     if beta in settings.overlap_betas:
         x, _ = net.sample(settings.samples, generator)
-        law = estimators.overlap_distribution(x)
+        law = estimators.overlap_distribution(x, blocks=OVERLAP_BLOCKS)
         record |= {"overlap_probability": law.probability, "overlap_error": law.error}
     return record
 

@@ -33,6 +33,8 @@ def as_count(name, value, at_least=1):
 
 def _checked_float(name, value, accept, wanted):
     try:
+        if isinstance(value, str | bool):  # float() would take both
+            raise TypeError
         number = float(value)
     except (TypeError, ValueError):
         raise ValueError(f"{name} must be {wanted}, not {value!r}") from None

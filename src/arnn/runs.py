@@ -149,6 +149,8 @@ def _write(path, payload):
 def _read_manifest(path):
     try:
         text = (path / MANIFEST).read_text()
+    except UnicodeDecodeError:
+        raise ValueError(f"result {path} is damaged: {MANIFEST} is not text") from None
     except OSError:
         raise ValueError(f"there is no result at {path}: no readable {MANIFEST}") from None
     try:

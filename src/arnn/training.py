@@ -175,7 +175,11 @@ class _Checkpoint:
 
     def load(self, net, optimiser=None, generator=None):
         """Restore the run in place and return its records so far; [] where there is no file."""
-        if self.path is None or not self.path.exists():
+        if self.path is None:
+            return []
+        if not self.path.parent.is_dir():  # said now, not after the first temperature
+            raise ValueError(f"checkpoint {self.path} cannot be written: its folder does not exist")
+        if not self.path.exists():
             return []
         state = self._read()
         for key, wanted in self.identity.items():
@@ -242,6 +246,8 @@ def minimise_exact_free_energy(
     """
     betas = _checked_betas(betas)
     trainable = [p for p in net.parameters() if p.requires_grad]
+    if not trainable:
+        raise ValueError(f"the net has nothing to train: {net!r}")
     schedule = {"betas": betas, "iterations": as_count("iterations", iterations)}
     saved = _Checkpoint(checkpoint, net, H, schedule)
     records = saved.load(net)
