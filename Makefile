@@ -5,7 +5,7 @@ PYTHON ?= python3.11
 # than one chapter on two threads.
 JOBS ?= 2
 export OMP_NUM_THREADS ?= 1
-# One chapter, by the start of its name: make execute CHAPTER=03
+# One notebook, by the start of its name: make execute CHAPTER=03, or CHAPTER=errata
 CHAPTER ?=
 
 BIN := .venv/bin
@@ -42,7 +42,7 @@ unit: $(INSTALLED)
 nbval: $(INSTALLED)
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope --nbval --nbval-current-env \
 	  --nbval-sanitize-with tests/nbval_sanitize.cfg --nbval-cell-timeout 300 \
-	  book/[0-9][0-9]_*.ipynb
+	  book/*.ipynb
 
 # Exactly what a reader's site is, but from nothing, so that no page of an older build remains.
 strict: $(INSTALLED)

@@ -11,6 +11,7 @@ from arnn.checks import VERDICTS
 
 BOOK = Path(__file__).resolve().parent.parent / "book"
 CHAPTERS = sorted(BOOK.glob("[0-9][0-9]_*.ipynb"))
+NOTEBOOKS = sorted(BOOK.glob("*.ipynb"))  # the chapters and the pages that are executed as well
 CODE_CELLS = range(12, 26)
 WORDS = range(1200, 3601)
 LONGEST_CELL = 30
@@ -69,6 +70,11 @@ def chapter(request):
     return request.param
 
 
+@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
+def executed(request):
+    return request.param
+
+
 def toc_files():
     toc = yaml.safe_load((BOOK / "_toc.yml").read_text())
     return [toc["root"]] + [c["file"] for part in toc["parts"] for c in part["chapters"]]
@@ -90,20 +96,20 @@ def test_every_page_of_the_contents_exists():
     assert not missing
 
 
-def test_notebook_is_valid_and_plain(chapter):
-    notebook = read(chapter)
+def test_notebook_is_valid_and_plain(executed):
+    notebook = read(executed)
     nbformat.validate(notebook)
     assert "widgets" not in notebook.metadata
-    assert chapter.read_text(encoding="utf-8").endswith("}\n")
+    assert executed.read_text(encoding="utf-8").endswith("}\n")
 
 
-def test_every_cell_was_executed_once_in_order(chapter):
-    counts = [cell.execution_count for cell in code_cells(chapter)]
+def test_every_cell_was_executed_once_in_order(executed):
+    counts = [cell.execution_count for cell in code_cells(executed)]
     assert counts == list(range(1, len(counts) + 1))
 
 
-def test_no_stored_output_is_an_error_or_a_warning(chapter):
-    for cell in code_cells(chapter):
+def test_no_stored_output_is_an_error_or_a_warning(executed):
+    for cell in code_cells(executed):
         for output in cell.outputs:
             assert output.output_type != "error", cell.source
             assert output.get("name") != "stderr", f"{cell.source}\n{output.get('text')}"
@@ -175,11 +181,11 @@ def test_claims_of_the_paper_stand_beside_what_was_found(chapter):
 def test_labels_are_used_once_in_the_book():
     labels = [
         label
-        for path in CHAPTERS
+        for path in NOTEBOOKS
         for label in re.findall(r"^:label: (\S+)|^\((\S+)\)=", markdown(path), flags=re.M)
     ] + [
         cell.metadata["mystnb"]["figure"]["name"]
-        for path in CHAPTERS
+        for path in NOTEBOOKS
         for cell in code_cells(path)
         if "figure" in cell.metadata.get("mystnb", {})
     ]
@@ -187,14 +193,14 @@ def test_labels_are_used_once_in_the_book():
 
 
 @pytest.mark.parametrize("what", VOLATILE)
-def test_no_output_depends_on_time_or_machine(chapter, what):
-    for cell in code_cells(chapter):
+def test_no_output_depends_on_time_or_machine(executed, what):
+    for cell in code_cells(executed):
         for text in texts(cell):
             found = re.search(VOLATILE[what], text)
             assert not found, f"stored output holds {what}, {found[0]!r}, of:\n{cell.source}"
 
 
-def test_source_and_prose_name_no_machine_path(chapter):
-    for cell in read(chapter).cells:
+def test_source_and_prose_name_no_machine_path(executed):
+    for cell in read(executed).cells:
         found = re.search(VOLATILE["an absolute path"], cell.source)
         assert not found, f"{found[0]!r} in:\n{cell.source}"

@@ -1,4 +1,4 @@
-"""Execute the chapters in fresh kernels and store their outputs in place.
+"""Execute the book's notebooks in fresh kernels and store their outputs in place.
 
 Whatever differs between two runs of the same code (times, versions, widget state) is left out, so
 executing a chapter again changes its file only if a result has changed.
@@ -105,19 +105,19 @@ def execute(path):
 
 
 def chapters(prefixes):
-    """The chapters whose names start with one of ``prefixes``; all of them if there is none."""
-    every = sorted(BOOK.glob("[0-9][0-9]_*.ipynb"))
+    """The notebooks whose names start with one of ``prefixes``; all of them if there is none."""
+    every = sorted(BOOK.glob("*.ipynb"))
     chosen = [path for path in every if path.name.startswith(tuple(prefixes or [""]))]
     if not chosen:
         names = ", ".join(path.stem for path in every) or "none"
-        raise SystemExit(f"No chapter starts with {' or '.join(prefixes) or 'a number'}: {names}.")
+        raise SystemExit(f"No notebook starts with {' or '.join(prefixes) or 'any name'}: {names}.")
     return chosen
 
 
 def main():
     """Execute the chapters named on the command line, some at a time, and say what changed."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("prefix", nargs="*", help="the start of a chapter's name, as 03")
+    parser.add_argument("prefix", nargs="*", help="the start of a notebook's name, as 03 or errata")
     parser.add_argument("--jobs", type=int, default=1, help="how many chapters run at a time")
     options = parser.parse_args()
     failed = False
