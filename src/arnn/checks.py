@@ -35,8 +35,8 @@ def check(name, value, expected=0.0, *, within, show=None):
     deviation = _largest_deviation(value, expected)
     if not deviation <= within:
         raise CheckFailed(f"{name}: |value - expected| = {deviation:.3g}, allowed {within:.3g}")
-    shown = "" if show is None else f" {float(value):{show}}"
-    print(f"✓ {name}:{shown} (within {within:.2g} of the expected value)")
+    shown = "" if show is None else f"{float(value):{show}}, "
+    print(f"✓ {name}: {shown}within {within:.2g} of the expected value")
 
 
 def check_sigmas(name, value, error, expected, *, sigmas=4):

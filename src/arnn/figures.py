@@ -187,10 +187,16 @@ def _draw_sum(canvas):
     canvas.text(0.6, 2.4, r"$\vdots$")
     canvas.operator(2.6, 2.7, "$S=\\Sigma$", width=0.9)
     canvas.line((2.6, 2.7), (3.4, 4.8), (7.3, 4.8), (8.1, 2.7), colour=HAMILTONIAN)
-    canvas.text(5.35, 5.1, r"shared weight $\omega^0 = 2\beta J/N$", color="#8a5f00")
+    canvas.text(
+        5.35,
+        5.1,
+        r"$2\beta h$ + shared weight $\omega^0 S$, $\omega^0 = 2\beta J/N$",
+        color="#8a5f00",
+    )
 
 
 def _draw_output(canvas):
     canvas.node(8.1, 2.7, "$+$")
     canvas.operator(9.2, 2.7, r"$\sigma$", width=0.6)
     canvas.line((8.1, 2.7), (9.2, 2.7))
+    canvas.text(9.0, 1.9, r"$Q(x_i=1\,|\,x_{<i})$")
