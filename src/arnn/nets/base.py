@@ -114,6 +114,10 @@ class AutoregressiveNet(nn.Module):
         """The size, for repr(net)."""
         return f"n={self.n}"
 
+    def __repr__(self):
+        # One line. PyTorch's own lists the tensors, with the device; checkpoints compare this text.
+        return f"{type(self).__name__}({self.extra_repr()})"
+
 
 class SumNet(AutoregressiveNet):
     """A net whose logit i depends on the earlier spins through their sum S alone.
