@@ -15,6 +15,7 @@ import tempfile
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -90,8 +91,11 @@ def load(path):
             f"result {path} is damaged: {DATA} has sha256 {digest[:12]}..., "
             f"its manifest says {str(manifest['sha256'])[:12]}..."
         )
-    with np.load(io.BytesIO(payload), allow_pickle=False) as arrays:
-        return Run(manifest, {name: arrays[name] for name in arrays.files})
+    try:
+        with np.load(io.BytesIO(payload), allow_pickle=False) as arrays:
+            return Run(manifest, {name: arrays[name] for name in arrays.files})
+    except (ValueError, TypeError, EOFError, BadZipFile):
+        raise ValueError(f"result {path} is damaged: {DATA} holds no plain arrays") from None
 
 
 def verify(path):
