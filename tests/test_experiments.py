@@ -1,0 +1,364 @@
+"""Heavy runs: parameters checked before any work, done once, and the same bits after a kill."""
+
+import hashlib
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import fields
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import papermill
+import pytest
+import torch
+from papermill.exceptions import PapermillExecutionError
+
+from arnn import exact, runs
+from arnn.experiments import FreeEnergyRun, run_free_energy
+
+NOTEBOOK = Path(__file__).resolve().parent.parent / "book" / "runs" / "free_energy.ipynb"
+
+
+@pytest.fixture(autouse=True)
+def threads():
+    """The number of threads that a run asks for lasts no longer than its test."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def small(output, **changes):
+    options = {
+        "n": 6,
+        "beta_start": 0.5,
+        "beta_end": 1.5,
+        "beta_step": 0.5,
+        "steps": 4,
+        "batch": 30,
+        "samples": 80,
+        "threads": 1,
+        "device": "cpu",
+        "output": str(output),
+    }
+    return FreeEnergyRun(**(options | changes))
+
+
+def sha256(result):
+    return hashlib.sha256((Path(result) / "data.npz").read_bytes()).hexdigest()
+
+
+def left_in(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+# ---- Parameters --------------------------------------------------------------------------------
+
+WRONG = {
+    "model": ["ising", 3, None],
+    "n": [0, -1, 20.0, "20", True, None],
+    "instance": [-1, 1.5, "1", 2**32],
+    "coupling": [math.nan, math.inf, "1", None],
+    "field": [math.nan, -math.inf, "0", None],
+    "net": ["H2", "made", 1, None],
+    "depth": [0, 1.0, "2"],
+    "width": [0, 2.5, None],
+    "method": ["exactly", None],
+    "beta_start": [0, -0.1, math.nan, math.inf, "0.1", None, True],
+    "beta_end": [0, math.nan, "2", 0.05],
+    "beta_step": [0, -0.05, math.nan, "0.05"],
+    "steps": [0, -5, 1e3, "1000", None],
+    "first_steps": [0, 2.0, "5"],
+    "batch": [0, 1, 2e3, "2000"],
+    "lr": [0, -1e-3, math.nan, "1e-3", None],
+    "final_lr": [0, -1.0, math.inf, "0"],
+    "tolerance": [0, -1e-4, math.nan, "no"],
+    "samples": [0, 1, 2e4, None],
+    "overlap_betas": [[0.123], ["x"], "all", 1.3, None],
+    "seed": [-1, 0.5, "0", 2**32, None],
+    "dtype": ["float16", "double", None],
+    "device": ["gpu", 0, None],
+    "threads": [-1, 1.0, "2"],
+    "output": ["", None, 5],
+}
+
+
+def test_every_parameter_has_wrong_values_here():
+    assert WRONG.keys() == {field.name for field in fields(FreeEnergyRun)}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, values in WRONG.items() for value in values]
+)
+def test_a_wrong_value_is_refused_by_name(name, value):
+    with pytest.raises(ValueError, match=rf"\b{name}\b"):
+        FreeEnergyRun(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"model": "sherrington_kirkpatrick", "net": "CW_N"},
+            "net CW_N .* needs model curie_weiss",
+        ),
+        (
+            {"model": "sherrington_kirkpatrick", "net": "1P", "method": "exact"},
+            'by method "exact" needs model curie_weiss',
+        ),
+        ({"method": "exact", "net": "MADE"}, 'method "exact" trains 1P or CW_inf, not MADE'),
+        ({"samples": 39, "overlap_betas": (0.1,)}, "samples must be at least 40 for the overlaps"),
+        ({"beta_start": 0.5, "beta_end": 0.4}, "beta_end must be at least beta_start, not 0.4 < 0"),
+    ],
+)
+def test_parameters_that_do_not_go_together_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        FreeEnergyRun(**options)
+
+
+def test_the_gpu_is_refused_where_there_is_none(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(ValueError, match="device cuda was asked for, and there is none"):
+        FreeEnergyRun(device="cuda")
+    assert FreeEnergyRun().place() == torch.device("cpu")
+
+
+def test_names_of_a_notebook_make_a_run():
+    run = FreeEnergyRun.from_namespace(
+        {"n": 8, "net": "1L", "overlap_betas": [0.5], "_": 3, "_i1": "n = 8", "In": [], "Out": {}}
+        | {"np": np, "exit": print, "__name__": "__main__"}
+    )
+    assert run == FreeEnergyRun(n=8, net="1L", overlap_betas=(0.5,))
+
+
+@pytest.mark.parametrize("name", ["betas", "nets", "learning_rate", "N"])
+def test_an_unknown_name_is_refused_with_the_known_ones(name):
+    message = rf"unknown parameter '{name}'; the parameters are batch, .*, width"
+    with pytest.raises(ValueError, match=message):
+        FreeEnergyRun.from_namespace({"n": 8, name: 1})
+
+
+def test_the_schedule_of_the_paper_has_39_temperatures():
+    betas = FreeEnergyRun().betas()
+    assert len(betas) == 39
+    assert betas == pytest.approx([0.1 + 0.05 * k for k in range(39)], abs=1e-12)
+    assert betas[-1] == 2.0
+    assert 1.3 in betas  # no rounding left over
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "step", "expected"),
+    [(1.0, 1.0, 0.5, [1.0]), (0.5, 1.4, 0.5, [0.5, 1.0]), (0.1, 0.3, 0.1, [0.1, 0.2, 0.3])],
+)
+def test_the_temperatures_end_at_the_end(start, end, step, expected):
+    run = FreeEnergyRun(beta_start=start, beta_end=end, beta_step=step)
+    assert run.betas() == expected
+
+
+def test_the_parameters_of_a_result_say_what_not_where():
+    run = FreeEnergyRun(overlap_betas=(1.3,))
+    known = {field.name for field in fields(run)}
+    assert run.parameters().keys() == known - {"output", "threads", "device"}
+    assert json.loads(json.dumps(run.parameters())) == run.parameters()
+
+
+# ---- Runs --------------------------------------------------------------------------------------
+
+
+def test_a_run_records_each_temperature(tmp_path):
+    run = small(tmp_path / "result", net="CW_N", overlap_betas=(1.0,), dtype="float64", n=8)
+    data = run_free_energy(run, progress=False).data
+    assert data["beta"].tolist() == [0.5, 1.0, 1.5]
+    for beta, f, f_importance in zip(data["beta"], data["f"], data["f_importance"], strict=True):
+        true = exact.curie_weiss_free_energy(8, beta)
+        assert f == pytest.approx(true, abs=1e-12)
+        assert f_importance == pytest.approx(true, abs=1e-12)
+    assert data["effective_samples"] == pytest.approx(80, rel=1e-9)
+    assert data["overlap_beta"].tolist() == [1.0]
+    assert data["overlap_probability"].shape == data["overlap_error"].shape == (1, 9)
+    assert data["overlap_probability"].sum() == pytest.approx(1)
+
+
+def test_a_run_by_the_exact_method_records_the_exact_divergence(tmp_path):
+    run = small(tmp_path / "result", net="1P", method="exact", dtype="float64")
+    data = run_free_energy(run, progress=False).data
+    for beta, f, kl in zip(data["beta"], data["f"], data["kl"], strict=True):
+        true = exact.curie_weiss_free_energy(6, beta)
+        assert kl == pytest.approx((f - true) * beta * 6, abs=1e-11)
+        assert kl > 1e-9
+    assert (data["gradient"] < 1e-6).all()
+
+
+def test_curves_that_ended_early_are_filled_up(tmp_path):
+    early = {"net": "1P", "coupling": 0.0, "tolerance": 1e-6, "dtype": "float64"}
+    run = small(tmp_path / "result", first_steps=5, **early)
+    data = run_free_energy(run, progress=False).data
+    assert data["curve"].shape == (3, 1)
+    run = small(tmp_path / "other", first_steps=5)
+    curves = run_free_energy(run, progress=False).data["curve"]
+    assert np.isfinite(curves).sum(1).tolist() == [5, 4, 4]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"net": "MADE", "width": 1, "overlap_betas": (1.5,)},
+        {"net": "1L", "model": "sherrington_kirkpatrick", "instance": 3},
+        {"net": "CW_inf", "field": 0.1},
+        {"net": "CW_inf", "method": "exact"},
+    ],
+)
+def test_the_same_run_gives_the_same_bits(tmp_path, options):
+    first = run_free_energy(small(tmp_path / "first", **options), progress=False)
+    again = run_free_energy(small(tmp_path / "again", **options), progress=False)
+    assert first.manifest["sha256"] == again.manifest["sha256"] == sha256(tmp_path / "again")
+    assert left_in(tmp_path) == ["again", "first"]
+
+
+def test_the_seed_and_the_instance_decide(tmp_path):
+    options = {"model": "sherrington_kirkpatrick", "net": "1L"}
+    hashes = {
+        run_free_energy(small(tmp_path / str(k), **options, **changes), progress=False).manifest[
+            "sha256"
+        ]
+        for k, changes in enumerate(({}, {"seed": 1}, {"instance": 2}))
+    }
+    assert len(hashes) == 3
+
+
+def test_a_finished_run_is_not_repeated(tmp_path, monkeypatch):
+    run = small(tmp_path / "result")
+    first = run_free_energy(run, progress=False)
+    before = (tmp_path / "result" / "manifest.json").read_bytes()
+
+    def never(*_args, **_kwargs):
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr("arnn.training.minimise_free_energy", never)
+    again = run_free_energy(run, progress=False)
+    assert again.manifest == first.manifest
+    assert (tmp_path / "result" / "manifest.json").read_bytes() == before
+
+
+def test_an_output_that_holds_another_run_is_refused(tmp_path):
+    run_free_energy(small(tmp_path / "result"), progress=False)
+    before = sha256(tmp_path / "result")
+    with pytest.raises(ValueError, match=r"output .*result holds another run: its n is 6, not 7"):
+        run_free_energy(small(tmp_path / "result", n=7), progress=False)
+    assert sha256(tmp_path / "result") == before
+    assert left_in(tmp_path) == ["result"]
+
+
+def test_a_damaged_result_is_refused_and_not_written_over(tmp_path):
+    run_free_energy(small(tmp_path / "result"), progress=False)
+    data = tmp_path / "result" / "data.npz"
+    data.write_bytes(data.read_bytes()[:-1])
+    with pytest.raises(ValueError, match=r"result .*result is damaged"):
+        run_free_energy(small(tmp_path / "result"), progress=False)
+
+
+def test_an_output_below_a_file_is_refused_before_training(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("arnn.experiments._train", None)  # calling it would be a TypeError
+    with pytest.raises(ValueError, match=r"output .*file/result cannot be written"):
+        run_free_energy(small(tmp_path / "file" / "result"), progress=False)
+    assert left_in(tmp_path) == ["file"]
+
+
+def test_the_checkpoint_of_another_run_is_refused(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("arnn.runs.save", None)  # a kill after training, before the result
+        with pytest.raises(TypeError):
+            run_free_energy(small(tmp_path / "result"), progress=False)
+    assert left_in(tmp_path) == ["result.checkpoint"]
+    with pytest.raises(ValueError, match=r"checkpoint .* is of another run: its steps is 4, not 5"):
+        run_free_energy(small(tmp_path / "result", steps=5), progress=False)
+    run_free_energy(small(tmp_path / "result"), progress=False)
+    assert left_in(tmp_path) == ["result"]
+
+
+def test_diverging_training_leaves_no_result(tmp_path):
+    run = small(tmp_path / "result", lr=1e30, first_steps=1)
+    with pytest.raises(FloatingPointError, match="the free energy became nan at beta = 1"):
+        run_free_energy(run, progress=False)
+    assert left_in(tmp_path) == ["result.checkpoint"]
+
+
+# ---- A kill ------------------------------------------------------------------------------------
+
+SCRIPT = """
+import sys
+from arnn.experiments import FreeEnergyRun, run_free_energy
+run_free_energy(FreeEnergyRun(**eval(sys.argv[1])), progress=False)
+"""
+
+
+def test_a_run_that_is_killed_ends_with_the_same_bits(tmp_path):
+    options = {
+        "n": 8,
+        "net": "MADE",
+        "beta_start": 0.2,
+        "beta_end": 2.0,
+        "beta_step": 0.2,
+        "steps": 60,
+        "batch": 60,
+        "samples": 200,
+        "overlap_betas": [0.4, 1.6],
+        "threads": 1,
+        "device": "cpu",
+    }
+    killed, undisturbed = tmp_path / "killed", tmp_path / "undisturbed"
+    checkpoint = tmp_path / "killed.checkpoint"
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, repr({**options, "output": str(killed)})],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+    )
+    try:
+        deadline = time.monotonic() + 300
+        while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.005)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert process.returncode == -signal.SIGKILL
+    done = len(torch.load(checkpoint, weights_only=True)["records"])
+    assert 1 <= done < 10, "the kill did not fall into the middle of the run"
+    assert not killed.exists()
+
+    options["overlap_betas"] = tuple(options["overlap_betas"])
+    run_free_energy(FreeEnergyRun(**options, output=str(killed)), progress=False)
+    run_free_energy(FreeEnergyRun(**options, output=str(undisturbed)), progress=False)
+    assert sha256(killed) == sha256(undisturbed)
+    assert runs.verify(killed)["parameters"] == runs.verify(undisturbed)["parameters"]
+    assert left_in(tmp_path) == ["killed", "undisturbed"]
+
+
+# ---- The notebook ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"betas": [1.0]}, "unknown parameter 'betas'"),
+        ({"n": 0}, "n must be an integer of at least"),
+    ],
+)
+def test_a_wrong_parameter_stops_the_notebook_before_any_work(tmp_path, wrong, message):
+    parameters = {"n": 5, "steps": 1, "output": str(tmp_path / "result")}
+    with pytest.raises(PapermillExecutionError, match=message):
+        papermill.execute_notebook(
+            NOTEBOOK,
+            tmp_path / "executed.ipynb",
+            parameters=parameters | wrong,
+            kernel_name="python3",
+            progress_bar=False,
+        )
+    assert left_in(tmp_path) == ["executed.ipynb"]
+    cells = nbformat.read(tmp_path / "executed.ipynb", as_version=4).cells
+    not_run = [cell for cell in cells if "run_free_energy(run" in cell.source]
+    assert not_run
+    assert all(cell.execution_count is None for cell in not_run)
