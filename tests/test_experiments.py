@@ -184,13 +184,13 @@ def test_a_run_records_each_temperature(tmp_path):
 
 
 def test_a_run_by_the_exact_method_records_the_exact_divergence(tmp_path):
-    run = small(tmp_path / "result", net="1P", method="exact", dtype="float64")
+    run = small(tmp_path / "result", net="CW_inf", method="exact", dtype="float64")
     data = run_free_energy(run, progress=False).data
     for beta, f, kl in zip(data["beta"], data["f"], data["kl"], strict=True):
         true = exact.curie_weiss_free_energy(6, beta)
         assert kl == pytest.approx((f - true) * beta * 6, abs=1e-11)
         assert kl > 1e-9
-    assert (data["gradient"] < 1e-6).all()
+    assert (data["gradient"] < 1e-5).all()
 
 
 def test_curves_that_ended_early_are_filled_up(tmp_path):
