@@ -373,15 +373,22 @@ def test_cw_n_is_stable_and_odd_at_a_hundred_thousand_spins(i):
 
 
 @pytest.mark.parametrize("beta", [0.5, 1.0, 1.3, 2.0])
-def test_cw_n_gives_the_free_energy_from_samples_and_from_the_exact_sum(beta):
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_cw_n_gives_the_free_energy_from_samples(dtype, beta):
     n = 100
-    net, H = CurieWeissN(n, beta), arnn.curie_weiss(n)
+    net, H = CurieWeissN(n, beta, dtype=dtype), arnn.curie_weiss(n, dtype=dtype)
     true = exact.curie_weiss_free_energy(n, beta)
     generator = torch.Generator().manual_seed(0)
     estimate = estimators.free_energy(net, H, beta, 40_000, generator=generator)
+    assert estimate.samples == 40_000
     assert abs(estimate.f - true) <= 1e-6 * abs(true)
     assert abs(estimate.f_importance - true) <= 1e-6 * abs(true)
-    exactly = partial_sums.free_energy(net, H, beta)
+
+
+@pytest.mark.parametrize("beta", [0.5, 1.0, 1.3, 2.0])
+@pytest.mark.parametrize("n", [20, 100, 200])
+def test_cw_n_gives_the_free_energy_by_the_exact_sum(n, beta):
+    exactly = partial_sums.free_energy(CurieWeissN(n, beta), arnn.curie_weiss(n), beta)
     assert abs(float(exactly.kl / exactly.beta_free_energy)) <= 1e-12
 
 
