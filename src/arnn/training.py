@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 from torch.optim import LBFGS, Adam
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from . import partial_sums
 from .hamiltonians import as_count, as_positive
