@@ -38,6 +38,7 @@ class FreeEnergyRun:
     net: str = "MADE"
     depth: int = 2  # MADE only
     width: int = 2  # MADE only
+    init: str = "pytorch"  # MADE only
     method: str = "samples"
     beta_start: float = 0.1
     beta_end: float = 2.0
@@ -61,6 +62,7 @@ class FreeEnergyRun:
             ("model", MODELS),
             ("net", NETS),
             ("method", ("samples", "exact")),
+            ("init", ("pytorch", "released")),
             ("dtype", ("float32", "float64")),
             ("device", ("auto", "cpu", "cuda")),
         ):
@@ -171,7 +173,8 @@ class FreeEnergyRun:
         generator = torch.Generator().manual_seed(self.seed)
         if self.net == "1L":
             return SingleLayer(self.n, generator=generator, **where)
-        return MADE(self.n, self.depth, self.width, generator=generator, **where)
+        options = {"generator": generator, "init": self.init} | where
+        return MADE(self.n, self.depth, self.width, **options)
 
 
 def run_free_energy(settings, *, progress=True):
@@ -186,7 +189,7 @@ def run_free_energy(settings, *, progress=True):
         FloatingPointError: training diverged; the last good checkpoint is kept.
     """
     output = Path(settings.output)
-    if runs.finished(output, settings.parameters()):
+    if runs.finished(output, settings.parameters(), FreeEnergyRun().parameters()):
         return runs.load(output)
     runs.require_writable(output)
     if settings.threads:

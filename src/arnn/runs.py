@@ -103,8 +103,10 @@ def verify(path):
     return load(path).manifest
 
 
-def finished(path, parameters):
+def finished(path, parameters, defaults=None):
     """Whether `path` holds the verified result of a run with just these parameters.
+
+    `defaults` are the values of parameters that are younger than the result.
 
     Raises:
         ValueError: it holds the result of a run with other parameters, or a damaged one.
@@ -112,7 +114,7 @@ def finished(path, parameters):
     path = Path(path)
     if not path.exists():
         return False
-    found = verify(path)["parameters"]
+    found = (defaults or {}) | verify(path)["parameters"]
     for name in sorted(set(found) | set(parameters)):
         if found.get(name) != parameters.get(name):
             raise ValueError(

@@ -39,16 +39,31 @@ class MADE(AutoregressiveNet):
         n: number of spins.
         depth: number of masked linear layers, at least 1.
         width: hidden units for each spin and hidden layer, at least 1.
-        generator: torch.Generator of the initial weights, uniform in +-1/sqrt(inputs) (PyTorch's
-            default for linear layers); the global one if None.
+        generator: torch.Generator of the initial weights; the global one if None.
+        init: "pytorch" for PyTorch's defaults, weights uniform in +-1/sqrt(inputs) and slopes
+            0.25; "released" for those of the runs released with the paper (Biazzo, h2arnn, 2023),
+            slopes 0.5 and weights enlarged by the root of the inverse unmasked fraction.
         dtype, device: float64 on the CPU unless chosen otherwise.
 
     Raises:
-        ValueError: n, depth or width is not a positive integer.
+        ValueError: n, depth or width is not a positive integer, or init is none of the two.
     """
 
-    def __init__(self, n, depth=2, width=2, *, generator=None, dtype=torch.float64, device=None):
+    def __init__(
+        self,
+        n,
+        depth=2,
+        width=2,
+        *,
+        generator=None,
+        init="pytorch",
+        dtype=torch.float64,
+        device=None,
+    ):
         super().__init__(n, dtype=dtype, device=device)
+        if init not in ("pytorch", "released"):
+            raise ValueError(f'init must be "pytorch" or "released", not {init!r}')
+        released = init == "released"
         self.depth, self.width = as_count("depth", depth), as_count("width", width)
         # Units of each layer, for one site: the spins themselves, then the hidden ones, the logit.
         self._units = [1] + [self.width] * (self.depth - 1) + [1]
@@ -60,10 +75,13 @@ class MADE(AutoregressiveNet):
             # Drawn on the CPU in float64, so that a seed means the same net on every device.
             bound = (inputs * n) ** -0.5
             weight = _uniform((outputs * n, inputs * n), bound, generator)
+            if released:
+                weight *= float(mask.mean()) ** -0.5
             self.weights.append(nn.Parameter(weight.to(mask) * mask))
             self.biases.append(nn.Parameter(_uniform((outputs * n,), bound, generator).to(mask)))
             if layer < self.depth - 1:
-                slope = torch.full((outputs * n,), 0.25, dtype=dtype, device=device)
+                start = 0.5 if released else 0.25
+                slope = torch.full((outputs * n,), start, dtype=dtype, device=device)
                 self.slopes.append(nn.Parameter(slope))
 
     def _mask(self, layer):
