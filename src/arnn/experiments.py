@@ -221,6 +221,7 @@ def _train(settings, checkpoint, progress):
 
     common = {
         "checkpoint": checkpoint,
+        "identity": settings.parameters(),
         "after_temperature": after_temperature,
         "progress": progress,
     }

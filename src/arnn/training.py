@@ -47,6 +47,7 @@ def minimise_free_energy(
     final_lr=None,
     tolerance=None,
     checkpoint=None,
+    identity=None,
     after_temperature=None,
     progress=False,
 ):
@@ -68,6 +69,8 @@ def minimise_free_energy(
             falls below this (the published runs used 1e-4); never if None.
         checkpoint: a file, written whole after each temperature. If it is there at the start,
             training goes on from it, bit for bit as if it had never stopped.
+        identity: a dict of plain values that must agree too for a checkpoint to be of this run,
+            such as what after_temperature depends on.
         after_temperature: called as f(net, beta, index) with the trained net; the dict of numbers
             and tensors that it returns joins the record.
         progress: show a bar.
@@ -98,7 +101,7 @@ def minimise_free_energy(
     trainable = [p for p in net.parameters() if p.requires_grad]
     optimiser = Adam(trainable, lr=lr) if trainable else None
     generator = torch.Generator(net.device).manual_seed(seed)
-    saved = _Checkpoint(checkpoint, net, H, schedule)
+    saved = _Checkpoint(checkpoint, net, H, (identity or {}) | schedule)
     records = saved.load(net, optimiser, generator)
     with tqdm(total=len(betas), initial=len(records), unit="beta", disable=not progress) as bar:
         for index in range(len(records), len(betas)):
@@ -164,14 +167,14 @@ def _checked_betas(betas):
 class _Checkpoint:
     """One file with the whole state of a training run, replaced in one step; or nothing at all."""
 
-    def __init__(self, path, net, H, schedule):
+    def __init__(self, path, net, H, identity):
         self.path = None if path is None else Path(path)
         # What must agree for the file to be of this run.
-        self.identity = {
+        self.identity = identity | {
             "format": CHECKPOINT_FORMAT,
             "net": f"{net!r} in {net.dtype}",
             "hamiltonian": f"{H!r} {H.fingerprint()}",
-        } | schedule
+        }
 
     def load(self, net, optimiser=None, generator=None):
         """Restore the run in place and return its records so far; [] where there is no file."""
@@ -222,7 +225,15 @@ class _Checkpoint:
 
 
 def minimise_exact_free_energy(
-    net, H, betas, *, iterations=1000, checkpoint=None, after_temperature=None, progress=False
+    net,
+    H,
+    betas,
+    *,
+    iterations=1000,
+    checkpoint=None,
+    identity=None,
+    after_temperature=None,
+    progress=False,
 ):
     """Anneal a net of the partial sum to the exact minimum of beta F, without sampling.
 
@@ -234,7 +245,7 @@ def minimise_exact_free_energy(
         H: a Curie-Weiss model of the same size.
         betas: inverse temperatures in the order of training.
         iterations: at most so many L-BFGS iterations at each temperature.
-        checkpoint, after_temperature, progress: as in `minimise_free_energy`.
+        checkpoint, identity, after_temperature, progress: as in `minimise_free_energy`.
 
     Returns:
         One record for each temperature: a dict with `beta`, `f` (per spin), `kl` (whole system),
@@ -249,7 +260,7 @@ def minimise_exact_free_energy(
     if not trainable:
         raise ValueError(f"the net has nothing to train: {net!r}")
     schedule = {"betas": betas, "iterations": as_count("iterations", iterations)}
-    saved = _Checkpoint(checkpoint, net, H, schedule)
+    saved = _Checkpoint(checkpoint, net, H, (identity or {}) | schedule)
     records = saved.load(net)
     with tqdm(total=len(betas), initial=len(records), unit="beta", disable=not progress) as bar:
         for index in range(len(records), len(betas)):
