@@ -67,6 +67,7 @@ WRONG = {
     "net": ["H2", "made", 1, None],
     "depth": [0, 1.0, "2"],
     "width": [0, 2.5, None],
+    "init": ["zero", "Released", None],
     "method": ["exactly", None],
     "beta_start": [0, -0.1, math.nan, math.inf, "0.1", None, True],
     "beta_end": [0, math.nan, "2", 0.05],
@@ -275,8 +276,16 @@ def test_the_checkpoint_of_another_run_is_refused(tmp_path, monkeypatch):
         with pytest.raises(TypeError):
             run_free_energy(small(tmp_path / "result"), progress=False)
     assert left_in(tmp_path) == ["result.checkpoint"]
-    with pytest.raises(ValueError, match=r"checkpoint .* is of another run: its steps is 4, not 5"):
-        run_free_energy(small(tmp_path / "result", steps=5), progress=False)
+    for changes, message in (
+        ({"steps": 5}, "its steps is 4, not 5"),
+        ({"seed": 1}, "its seed is 0, not 1"),
+        # What the records and the first weights depend on, though training as such does not.
+        ({"samples": 81}, "its samples is 80, not 81"),
+        ({"overlap_betas": (1.0,)}, r"its overlap_betas is \[\], not \[1.0\]"),
+        ({"init": "released"}, "its init is pytorch, not released"),
+    ):
+        with pytest.raises(ValueError, match=rf"checkpoint .* is of another run: {message}"):
+            run_free_energy(small(tmp_path / "result", **changes), progress=False)
     run_free_energy(small(tmp_path / "result"), progress=False)
     assert left_in(tmp_path) == ["result"]
 

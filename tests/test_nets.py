@@ -514,6 +514,25 @@ def test_the_weights_of_made_start_within_their_bounds():
         assert torch.equal(p, q)
 
 
+def test_made_can_start_as_in_the_released_runs():
+    plain, released = (
+        MADE(40, 3, 2, generator=torch.Generator().manual_seed(0), init=init)
+        for init in ("pytorch", "released")
+    )
+    for layer, (inputs, outputs) in enumerate(((1, 2), (2, 2), (2, 1))):
+        # Of 40 x 40 blocks the strictly lower ones act in the first layer, then the diagonal too.
+        fraction = (39 if layer == 0 else 41) / 80
+        expected = plain.masked_weight(layer) / fraction**0.5
+        assert expected.shape == (40 * outputs, 40 * inputs)
+        torch.testing.assert_close(released.masked_weight(layer), expected, rtol=1e-7, atol=0)
+        assert torch.equal(released.biases[layer], plain.biases[layer])
+    for slopes, value in ((plain.slopes, 0.25), (released.slopes, 0.5)):
+        assert len(slopes) == 2
+        assert all((slope == value).all() for slope in slopes)
+    with pytest.raises(ValueError, match='init must be "pytorch" or "released", not \'zero\''):
+        MADE(4, init="zero")
+
+
 @pytest.mark.parametrize("value", [0, -1, 1.0, "2", None])
 def test_a_wrong_depth_or_width_is_refused(value):
     with pytest.raises(ValueError, match="depth must be an integer of at least 1"):

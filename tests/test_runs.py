@@ -248,5 +248,16 @@ def test_a_finished_run_is_known_by_its_parameters(tmp_path):
         runs.finished(path, fewer)
 
 
+def test_a_result_older_than_a_parameter_had_its_default(tmp_path):
+    path = tmp_path / "result"
+    save(path)
+    defaults = PARAMETERS | {"seed": 7, "init": "pytorch"}
+    assert runs.finished(path, PARAMETERS | {"init": "pytorch"}, defaults) is True
+    with pytest.raises(ValueError, match="its init is 'pytorch', not 'released'"):
+        runs.finished(path, PARAMETERS | {"init": "released"}, defaults)
+    with pytest.raises(ValueError, match="its seed is 0, not 7"):  # stored, so not the default
+        runs.finished(path, defaults, defaults)
+
+
 def test_the_device_is_described_in_words():
     assert runs.describe_device("cpu").startswith("cpu, ")

@@ -329,6 +329,19 @@ def test_the_checkpoint_of_another_run_is_refused(tmp_path, net, changes, messag
     assert path.read_bytes() == before
 
 
+def test_a_checkpoint_knows_what_else_it_was_told(tmp_path):
+    path, net = tmp_path / "checkpoint", OneParameter(8, dtype=torch.float32)
+    anneal(net, path, identity={"samples": 80, "betas": "not those of the schedule"})
+    with pytest.raises(ValueError, match="is of another run: its samples is 80, not 90"):
+        anneal(net, path, identity={"samples": 90})
+    H, path = arnn.curie_weiss(4), tmp_path / "exact"
+    options = {"checkpoint": path, "identity": {"samples": 80}}
+    training.minimise_exact_free_energy(OneParameter(4), H, [1.0], **options)
+    options["identity"] = {"samples": None}
+    with pytest.raises(ValueError, match="is of another run: its samples is 80, not None"):
+        training.minimise_exact_free_energy(OneParameter(4), H, [1.0], **options)
+
+
 @pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b"no"])
 def test_a_damaged_checkpoint_is_refused(tmp_path, damage):
     path = tmp_path / "checkpoint"
