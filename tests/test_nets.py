@@ -430,8 +430,8 @@ def test_the_shared_weight_follows_the_temperature_only_while_it_is_not_trained(
     trained = CurieWeissInfinity(10, 0.5, train_shared=True)
     for net in (fixed, trained):
         net.set_beta(2.0)
-    assert float(fixed.omega0) == pytest.approx(0.4)
-    assert float(trained.omega0) == pytest.approx(0.1)
+    assert fixed.omega0.item() == pytest.approx(0.4)
+    assert trained.omega0.item() == pytest.approx(0.1)
     assert not fixed.omega0.requires_grad
     assert trained.omega0.requires_grad
 
@@ -508,7 +508,7 @@ def test_the_weights_of_made_start_within_their_bounds():
         weights = net.masked_weight(layer).detach()
         largest = float(weights.abs().max())
         assert 0.98 * inputs**-0.5 < largest <= inputs**-0.5
-        assert abs(float(net.biases[layer].mean())) < 4 / math.sqrt(3 * inputs * 40)
+        assert abs(net.biases[layer].mean().item()) < 4 / math.sqrt(3 * inputs * 40)
     again = MADE(40, 3, 2, generator=torch.Generator().manual_seed(0))
     for p, q in zip(net.parameters(), again.parameters(), strict=True):
         assert torch.equal(p, q)

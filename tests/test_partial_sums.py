@@ -59,10 +59,10 @@ def test_value_and_gradient_are_those_of_enumeration(n, beta, coupling, field, s
 def test_the_exact_net_has_no_divergence_and_any_other_has(n, beta, coupling):
     H = arnn.curie_weiss(n, coupling, 0.3)
     kl = partial_sums.free_energy(CurieWeissN(n, beta, coupling, 0.3), H, beta).kl
-    assert abs(float(kl)) < 1e-10
+    assert abs(kl.item()) < 1e-10
     # The field of this one is wrong: its first spin alone diverges.
     other = partial_sums.free_energy(CurieWeissN(n, beta, coupling, -0.3), H, beta).kl
-    assert float(other) > 1e-4 * beta**2
+    assert other.item() > 1e-4 * beta**2
 
 
 def test_the_backward_pass_is_the_slope_of_the_forward_pass():
@@ -108,7 +108,7 @@ def test_saturated_logits_leave_everything_finite():
     value = partial_sums.free_energy(net, H, 2.0)
     value.kl.backward()
     # All spins follow the first, so that beta F = beta E(20) - ln 2.
-    assert float(value.beta_free_energy) == pytest.approx(-2 * 9.5 - math.log(2), abs=1e-12)
+    assert value.beta_free_energy.item() == pytest.approx(-2 * 9.5 - math.log(2), abs=1e-12)
     assert torch.isfinite(net.omega.grad).all()
 
 
