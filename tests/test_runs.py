@@ -194,12 +194,12 @@ def test_an_output_below_a_file_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("not a folder")
     for path in (tmp_path / "file" / "result", tmp_path / "file" / "deeper" / "result"):
         assert runs.finished(path, PARAMETERS) is False
-        with pytest.raises(ValueError, match=r"output .*result cannot be written: \w+"):
+        refused = pytest.raises(ValueError, match=r"output .*result cannot be written: .* is not a")
+        with refused:
             save(path)
-        with pytest.raises(ValueError, match=r"output .*result cannot be written: \w+"):
+        with refused:
             runs.require_writable(path)
     assert left_in(tmp_path) == ["file"]
-    assert (tmp_path / "file").read_text() == "not a folder"
 
 
 @pytest.mark.parametrize("step", ["_write", "os.rename"])

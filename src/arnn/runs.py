@@ -131,6 +131,8 @@ def require_writable(path):
         parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=parent):
             pass
+    except (FileExistsError, NotADirectoryError):
+        raise ValueError(f"output {path} cannot be written: {parent} is not a folder") from None
     except OSError as error:
         raise ValueError(f"output {path} cannot be written: {error.strerror}") from None
 
