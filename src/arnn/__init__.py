@@ -10,8 +10,12 @@ _MODULES = (
     "exact",
     "experiments",
     "figures",
+    "inverse",
+    "montecarlo",
     "nets",
     "partial_sums",
+    "quadrature",
+    "replica",
     "runs",
     "training",
 )

@@ -1,7 +1,7 @@
 """The look of every figure: one style, one colour and marker for each architecture, the drawings.
 
-Colours are those of Okabe and Ito (2008), told apart by colour-blind readers; each architecture
-has a marker as well, so that nothing rests on colour alone.
+Colours are those of Okabe and Ito (2008) and, where those run out, of Tol (2021), told apart by
+colour-blind readers; each architecture has a marker as well, so that nothing rests on colour alone.
 """
 
 from typing import NamedTuple
@@ -27,6 +27,11 @@ ARCHITECTURES = {
     "1L": Look("#CC79A7", "v", "1L"),
     "MADE_21": Look("#E69F00", "D", "MADE$_{21}$"),
     "MADE_22": Look("#56B4E9", "P", "MADE$_{22}$"),
+    "MADE_23": Look("#44AA99", "X", "MADE$_{23}$"),
+    "MADE_32": Look("#999933", "h", "MADE$_{32}$"),
+    "SK_RS": Look("#882255", "<", "SK$_\\mathrm{RS}$"),
+    "SK_1RSB": Look("#332288", "d", "SK$_\\mathrm{1RSB}$"),
+    "SK_2RSB": Look("#117733", "p", "SK$_\\mathrm{2RSB}$"),
 }
 GREY = "#6b6b6b"
 HAMILTONIAN = "#E69F00"  # lines whose weight is a parameter of the Hamiltonian, as in the paper
