@@ -18,7 +18,7 @@ def test_moments(slope):
     z, w = gaussian_rule(slope)
     assert w.sum() == pytest.approx(1, abs=1e-14)
     for power, moment in ((2, 1), (4, 3), (6, 15)):
-        assert w @ z**power == pytest.approx(moment, rel=1e-12)
+        assert w @ z**power == pytest.approx(moment, rel=1e-11)
 
 
 @pytest.mark.parametrize("slope", [0.01, 0.3, 0.7, 1.0, 2.0, 5.0, 20.0])
