@@ -10,7 +10,8 @@ import numpy as np
 
 from .hamiltonians import as_finite
 
-# Exponent of the error, e^-40 < 5e-18 for an integrand of order 1 in the strip, and where a standard normal variable is cut off.
+# Exponent of the error, e^-40 < 5e-18 for an integrand of order 1 in the strip, and where a
+# standard normal variable is cut off.
 _DIGITS, _CUT = 40.0, 9.0
 
 
