@@ -1,4 +1,4 @@
-"""Training: variational free energy by samples or by exact sums, annealing, checkpoints.
+"""Training: variational free energy by samples or by exact sums, annealed in temperature.
 
 Three functions do the work. `score_function_loss` is the estimator of the gradient of beta F,
 `minimise_free_energy` anneals any net with it, and `minimise_exact_free_energy` anneals a net of
@@ -6,17 +6,14 @@ the partial sum without sampling.
 """
 
 import math
-import os
-from pathlib import Path
 
 import torch
 from torch.optim import LBFGS, Adam
 from tqdm import tqdm
 
 from . import partial_sums
+from .checkpoints import Checkpoint, model_identity
 from .hamiltonians import as_count, as_positive
-
-CHECKPOINT_FORMAT = 1
 
 
 def score_function_loss(net, H, beta, x):
@@ -101,7 +98,7 @@ def minimise_free_energy(
     trainable = [p for p in net.parameters() if p.requires_grad]
     optimiser = Adam(trainable, lr=lr) if trainable else None
     generator = torch.Generator(net.device).manual_seed(seed)
-    saved = _Checkpoint(checkpoint, net, H, (identity or {}) | schedule)
+    saved = Checkpoint(checkpoint, net, (identity or {}) | schedule | model_identity(H))
     records = saved.load(net, optimiser, generator)
     with tqdm(total=len(betas), initial=len(records), unit="beta", disable=not progress) as bar:
         for index in range(len(records), len(betas)):
@@ -164,66 +161,6 @@ def _checked_betas(betas):
     return betas
 
 
-class _Checkpoint:
-    """One file with the whole state of a training run, replaced in one step; or nothing at all."""
-
-    def __init__(self, path, net, H, identity):
-        self.path = None if path is None else Path(path)
-        # What must agree for the file to be of this run.
-        self.identity = identity | {
-            "format": CHECKPOINT_FORMAT,
-            "net": f"{net!r} in {net.dtype}",
-            "hamiltonian": f"{H!r} {H.fingerprint()}",
-        }
-
-    def load(self, net, optimiser=None, generator=None):
-        """Restore the run in place and return its records so far; [] where there is no file."""
-        if self.path is None:
-            return []
-        if not self.path.parent.is_dir():  # said now, not after the first temperature
-            raise ValueError(f"checkpoint {self.path} cannot be written: its folder does not exist")
-        if not self.path.exists():
-            return []
-        state = self._read()
-        for key, wanted in self.identity.items():
-            found = state["identity"].get(key)
-            if found != wanted:
-                raise ValueError(
-                    f"checkpoint {self.path} is of another run: its {key} is {found}, not {wanted}"
-                )
-        net.load_state_dict(state["net"])
-        if optimiser:
-            optimiser.load_state_dict(state["optimiser"])
-        if generator:
-            generator.set_state(state["generator"])
-        return state["records"]
-
-    def _read(self):
-        try:
-            state = torch.load(self.path, weights_only=True, map_location="cpu")
-            if not isinstance(state["identity"], dict):
-                raise TypeError
-            return state
-        except Exception as error:  # torch raises many kinds for a damaged file
-            raise ValueError(f"checkpoint {self.path} is damaged or no checkpoint") from error
-
-    def save(self, records, net, optimiser=None, generator=None):
-        """Write the file whole: a kill leaves the old one or the new one, never a part."""
-        if self.path is None:
-            return
-        state = {"identity": self.identity, "records": records, "net": net.state_dict()}
-        if optimiser:
-            state["optimiser"] = optimiser.state_dict()
-        if generator:
-            state["generator"] = generator.get_state()
-        partial = self.path.with_name(self.path.name + ".partial")
-        with open(partial, "wb") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, self.path)
-
-
 def minimise_exact_free_energy(
     net,
     H,
@@ -260,7 +197,7 @@ def minimise_exact_free_energy(
     if not trainable:
         raise ValueError(f"the net has nothing to train: {net!r}")
     schedule = {"betas": betas, "iterations": as_count("iterations", iterations)}
-    saved = _Checkpoint(checkpoint, net, H, (identity or {}) | schedule)
+    saved = Checkpoint(checkpoint, net, (identity or {}) | schedule | model_identity(H))
     records = saved.load(net)
     with tqdm(total=len(betas), initial=len(records), unit="beta", disable=not progress) as bar:
         for index in range(len(records), len(betas)):

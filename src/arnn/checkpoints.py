@@ -1,0 +1,82 @@
+"""Checkpoints: one file with the whole state of a training run, from which it goes on bit for bit.
+
+The file is replaced in one step, so a kill leaves the old state or the new one, never a part. It
+knows of which run it is, and is refused by any other.
+"""
+
+import os
+from pathlib import Path
+
+import torch
+
+FORMAT = 1
+
+
+def model_identity(H):
+    """The entries of a checkpoint's identity that name a Hamiltonian, (J, h) to the last bit."""
+    return {"hamiltonian": f"{H!r} {H.fingerprint()}"}
+
+
+class Checkpoint:
+    """One file with the whole state of a training run, replaced in one step; or nothing at all.
+
+    Args:
+        path: the file; with None `load` finds nothing and `save` does nothing.
+        net: the net that is trained; its repr and dtype must agree for the file to be of this run.
+        identity: dict of numbers, strings, None and lists of them that must agree too.
+    """
+
+    def __init__(self, path, net, identity):
+        self.path = None if path is None else Path(path)
+        self.identity = identity | {"format": FORMAT, "net": f"{net!r} in {net.dtype}"}
+
+    def load(self, net, optimiser=None, generator=None):
+        """Restore the run in place and return its records so far; [] where there is no file.
+
+        Raises:
+            ValueError: the file is damaged or of another run, or its folder does not exist.
+        """
+        if self.path is None:
+            return []
+        if not self.path.parent.is_dir():  # said now, not after the first temperature
+            raise ValueError(f"checkpoint {self.path} cannot be written: its folder does not exist")
+        if not self.path.exists():
+            return []
+        state = self._read()
+        for key, wanted in self.identity.items():
+            found = state["identity"].get(key)
+            if found != wanted:
+                raise ValueError(
+                    f"checkpoint {self.path} is of another run: its {key} is {found}, not {wanted}"
+                )
+        net.load_state_dict(state["net"])
+        if optimiser:
+            optimiser.load_state_dict(state["optimiser"])
+        if generator:
+            generator.set_state(state["generator"])
+        return state["records"]
+
+    def _read(self):
+        try:
+            state = torch.load(self.path, weights_only=True, map_location="cpu")
+            if not isinstance(state["identity"], dict):
+                raise TypeError
+            return state
+        except Exception as error:  # torch raises many kinds for a damaged file
+            raise ValueError(f"checkpoint {self.path} is damaged or no checkpoint") from error
+
+    def save(self, records, net, optimiser=None, generator=None):
+        """Write the file whole: `records` is a list of dicts of numbers and tensors."""
+        if self.path is None:
+            return
+        state = {"identity": self.identity, "records": records, "net": net.state_dict()}
+        if optimiser:
+            state["optimiser"] = optimiser.state_dict()
+        if generator:
+            state["generator"] = generator.get_state()
+        partial = self.path.with_name(self.path.name + ".partial")
+        with open(partial, "wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, self.path)
