@@ -2,15 +2,15 @@
 
 import math
 import time
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
 
-from . import estimators, runs, training
+from . import estimators, training
 from .hamiltonians import as_count, as_finite, as_positive, curie_weiss, sherrington_kirkpatrick
 from .nets import MADE, CurieWeissInfinity, CurieWeissN, OneParameter, SingleLayer
+from .workflow import given_parameters, require_folder_name, require_one_of, run_once
 
 MODELS = ("curie_weiss", "sherrington_kirkpatrick")
 NETS = ("1P", "1L", "MADE", "CW_N", "CW_inf")
@@ -66,7 +66,7 @@ class FreeEnergyRun:
             ("dtype", ("float32", "float64")),
             ("device", ("auto", "cpu", "cuda")),
         ):
-            _require_one_of(name, getattr(self, name), allowed)
+            require_one_of(name, getattr(self, name), allowed)
         for name in ("n", "depth", "width", "steps"):
             as_count(name, getattr(self, name))
         for name in ("batch", "samples"):
@@ -89,8 +89,7 @@ class FreeEnergyRun:
         for name in ("final_lr", "tolerance"):
             if getattr(self, name) is not None:
                 as_positive(name, getattr(self, name))
-        if not isinstance(self.output, str) or not self.output:
-            raise ValueError(f"output must be a folder's name, not {self.output!r}")
+        require_folder_name(self.output)
 
     def _check_combinations(self):
         if self.beta_end < self.beta_start:
@@ -116,22 +115,8 @@ class FreeEnergyRun:
 
     @classmethod
     def from_namespace(cls, namespace):
-        """The run that a notebook's global names describe; an unknown name is an error.
-
-        papermill only warns of a parameter that the notebook does not have, so it is caught here.
-        """
-        plain = str | int | float | list | dict | tuple | None
-        given = {
-            name: value
-            for name, value in namespace.items()
-            if isinstance(value, plain) and not name.startswith("_") and name not in ("In", "Out")
-        }
-        known = {field.name for field in fields(cls)}
-        unknown = sorted(set(given) - known)
-        if unknown:
-            raise ValueError(
-                f"unknown parameter {unknown[0]!r}; the parameters are {', '.join(sorted(known))}"
-            )
+        """The run that a notebook's global names describe; an unknown name is an error."""
+        given = given_parameters(cls, namespace)
         if not isinstance(given.get("overlap_betas", ()), list | tuple):
             raise ValueError(f"overlap_betas must be a list, not {given['overlap_betas']!r}")
         given["overlap_betas"] = tuple(given.get("overlap_betas", ()))
@@ -188,25 +173,12 @@ def run_free_energy(settings, *, progress=True):
             fit.
         FloatingPointError: training diverged; the last good checkpoint is kept.
     """
-    output = Path(settings.output)
-    if runs.finished(output, settings.parameters(), FreeEnergyRun().parameters()):
-        return runs.load(output)
-    runs.require_writable(output)
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
-    checkpoint = output.with_name(output.name + ".checkpoint")
-    started = time.monotonic()
-    records = _train(settings, checkpoint, progress)
-    wall_time = sum(record["seconds"] for record in records)
-    runs.save(
-        output,
-        _collect(records),
-        settings.parameters(),
-        wall_time=max(wall_time, time.monotonic() - started),
-        device=runs.describe_device(settings.place()),
-    )
-    checkpoint.unlink(missing_ok=True)
-    return runs.load(output)
+
+    def work(checkpoint):
+        records = _train(settings, checkpoint, progress)
+        return _collect(records), sum(record["seconds"] for record in records)
+
+    return run_once(settings, work)
 
 
 def _train(settings, checkpoint, progress):
@@ -273,8 +245,3 @@ def _padded(curves):
     for row, curve in zip(table, curves, strict=True):
         row[: len(curve)] = curve
     return table
-
-
-def _require_one_of(name, value, allowed):
-    if value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(allowed)}, not {value!r}")

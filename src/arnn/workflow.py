@@ -1,0 +1,85 @@
+"""What the heavy runs share: parameters checked by name before any work, done once, resumed.
+
+A run is a frozen dataclass with the fields `output`, `threads` and whatever decides its result,
+and the methods `parameters()` (a dict of JSON values, all that decides the result) and `place()`
+(the torch device that it runs on).
+"""
+
+import time
+from dataclasses import fields
+from pathlib import Path
+
+import torch
+
+from . import runs
+
+PLAIN = str | int | float | list | dict | tuple | None
+
+
+def require_one_of(name, value, allowed):
+    """Raise a ValueError that names the parameter unless `value` is one of `allowed`."""
+    if value not in allowed:
+        raise ValueError(f"{name} must be one of {', '.join(allowed)}, not {value!r}")
+
+
+def require_folder_name(output):
+    """Raise a ValueError unless `output` is a text that can name a folder."""
+    if not isinstance(output, str) or not output:
+        raise ValueError(f"output must be a folder's name, not {output!r}")
+
+
+def given_parameters(run_class, namespace):
+    """The parameters of a dataclass that a notebook's global names give; others are an error.
+
+    papermill only warns of a parameter that the notebook does not have, so it is caught here.
+
+    Raises:
+        ValueError: a global name with a plain value is no parameter; the sentence names it.
+    """
+    given = {
+        name: value
+        for name, value in namespace.items()
+        if isinstance(value, PLAIN) and not name.startswith("_") and name not in ("In", "Out")
+    }
+    known = {field.name for field in fields(run_class)}
+    unknown = sorted(set(given) - known)
+    if unknown:
+        raise ValueError(
+            f"unknown parameter {unknown[0]!r}; the parameters are {', '.join(sorted(known))}"
+        )
+    return given
+
+
+def run_once(settings, work):
+    """Do a run, or take up one that was interrupted, and save it; returns the `runs.Run`.
+
+    A finished result with the same parameters is loaded, not repeated. The checkpoint lies beside
+    the output and is removed once the result is saved.
+
+    Args:
+        settings: the run.
+        work: called as work(checkpoint), a Path; returns the data, a dict of arrays, and the
+            seconds that it took in all, the time before an interruption included.
+
+    Raises:
+        ValueError: the output cannot be written or holds another run, or the checkpoint does not
+            fit.
+    """
+    output = Path(settings.output)
+    if runs.finished(output, settings.parameters(), type(settings)().parameters()):
+        return runs.load(output)
+    runs.require_writable(output)
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    checkpoint = output.with_name(output.name + ".checkpoint")
+    started = time.monotonic()
+    data, seconds = work(checkpoint)
+    runs.save(
+        output,
+        data,
+        settings.parameters(),
+        wall_time=max(seconds, time.monotonic() - started),
+        device=runs.describe_device(settings.place()),
+    )
+    checkpoint.unlink(missing_ok=True)
+    return runs.load(output)
