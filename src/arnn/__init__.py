@@ -6,11 +6,13 @@ from .hamiltonians import PairwiseHamiltonian, curie_weiss, sherrington_kirkpatr
 
 _MODULES = (
     "checks",
+    "convolutions",
     "estimators",
     "exact",
     "experiments",
     "figures",
     "inverse",
+    "log_sigmoids",
     "montecarlo",
     "nets",
     "partial_sums",
