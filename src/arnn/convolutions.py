@@ -13,8 +13,10 @@ from scipy.interpolate import make_interp_spline
 from scipy.special import logsumexp
 
 from .hamiltonians import as_finite, as_positive
-from .log_sigmoids import checked_fields, fit_log_sigmoids
+from .log_sigmoids import ConvolutionFit, checked_fields, fit_log_sigmoids
 from .quadrature import gaussian_rule
+
+__all__ = ["ConvolutionFit", "block_convolution", "fit_convolution", "gaussian_convolution"]
 
 # Below this m the average of exp(m g) is too close to 1 for its logarithm to be divided by m.
 _SMALL_M = 0.01
@@ -50,12 +52,15 @@ def gaussian_convolution(x, beta, q, m=()):
     x, beta = checked_fields(x), as_positive("beta", beta)
     q, m = _checked_overlaps(q, m)
     widths = np.sqrt(np.diff(q, prepend=0.0))
-    reach = _reaches(float(np.abs(x).max(initial=0.0)), beta, widths, m)
+    exponents = (0.0, *m)
+    reach = _reaches(float(np.abs(x).max(initial=0.0)), beta, widths, exponents)
     level = _log_two_cosh(beta)
-    for j in range(len(m), 0, -1):
+    for j in range(len(m), -1, -1):
         if widths[j] > 0:
-            level = _tabulated(_average(level, beta, widths[j], m[j - 1]), beta, reach[j])
-    return beta * x - _average(level, beta, widths[0], 0.0)(x)
+            level = _average(level, beta, widths[j], exponents[j])
+            if widths[:j].any():
+                level = _tabulated(level, beta, reach[j])
+    return beta * x - level(x)
 
 
 def block_convolution(x, beta, variance, m):
@@ -92,7 +97,7 @@ def fit_convolution(beta, q, m=(), *, steps=None, x=_GRID):
         x: the grid (M,) of fields; 161 points on [-4, 4] unless given.
 
     Returns:
-        A `log_sigmoids.ConvolutionFit`.
+        A `ConvolutionFit`.
 
     Raises:
         ValueError: as for `gaussian_convolution` and `fit_log_sigmoids`.
@@ -134,19 +139,19 @@ def _soft_mean(values, weights, m):
     return logsumexp(m * values, b=weights, axis=1) / m
 
 
-def _reaches(largest, beta, widths, m):
-    """The largest |x| at which each level is needed, level 0 first."""
+def _reaches(largest, beta, widths, exponents):
+    """The largest |x| at which the average over each level is needed, level 0 first."""
     reaches = [largest]
-    for width, tilt in zip(widths, (0.0, *m), strict=True):
-        z, _ = gaussian_rule(beta * width, tilt=tilt * beta * width)
+    for width, m in zip(widths, exponents, strict=True):
+        z, _ = gaussian_rule(beta * width, tilt=m * beta * width)
         reaches.append(reaches[-1] + width * z[-1])
     return reaches
 
 
 def _tabulated(function, beta, reach):
     """A spline of an even function for |x| <= reach."""
-    intervals = max(_DEGREE, math.ceil(reach * _KNOTS * 2 * beta / math.pi))
-    x = np.linspace(0, reach, intervals + 1)
+    step = math.pi / (2 * beta * _KNOTS)
+    x = step * np.arange(math.ceil(reach / step) + _KNOTS)  # beyond, for the ends are less exact
     values = function(x)
     both = np.concatenate([values[:0:-1], values])
     return make_interp_spline(np.concatenate([-x[:0:-1], x]), both, k=_DEGREE)
