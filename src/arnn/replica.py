@@ -38,6 +38,8 @@ __all__ = [
 TOLERANCE = 1e-9  # how well the saddle equations must hold
 
 _MERGED = 1e-7  # overlaps closer than this are one overlap to the solver
+# Near the critical temperature rounding would spoil a Jacobian by smaller differences than 1e-4.
+_NEWTON = {"factor": 0.3, "maxfev": 400, "eps": 1e-8}
 _STEEPEST = 25.0  # of m beta sigma; beyond, the weights of a level underflow
 
 
@@ -77,7 +79,8 @@ def free_energy(beta, steps=0, *, field=0.0):
 
     Raises:
         ValueError: beta is not positive, steps is not an integer >= 0, field is not finite.
-        RuntimeError: no saddle point was found at which the equations hold to `TOLERANCE`.
+        RuntimeError: no saddle point was found at which the equations hold to `TOLERANCE`, as may
+            happen with two or more steps where the overlaps nearly merge (1 < beta < 1.02).
     """
     beta, field = as_positive("beta", beta), as_finite("field", field)
     phi, q, m, residual = subsystem(beta, [field], 1, steps)
@@ -92,7 +95,8 @@ def log_rho(beta, fields, n, q, m=()):
 
     Args:
         beta: inverse temperature.
-        fields: h_l of the spins of the sub-system, (L,): for ln rho+-_i, h_l +- J_il + xi_il.
+        fields: h_l of the spins of the sub-system, (L,), 1 <= L <= n; those of
+            ln rho+-_i are h_l +- J_il + xi_il.
         n: number of spins of the whole system; the couplings have variance 1/n.
         q: overlaps q_0 <= q_1 <= ... <= q_k in [0, 1], (k+1,).
         m: block parameters in [0, 1], (k,); m[j-1] goes with q[j] - q[j-1].
@@ -146,7 +150,7 @@ def subsystem(beta, fields, n, steps=0):
 
     Raises:
         ValueError: steps is not an integer >= 0, or another argument is not as in `log_rho`.
-        RuntimeError: no saddle point was found at which the equations hold to `TOLERANCE`.
+        RuntimeError: as `free_energy`.
     """
     steps = as_count("steps", steps, at_least=0)
     beta, fields, n, _, _ = _checked(beta, fields, n, [0.0], ())
@@ -187,13 +191,10 @@ def _symmetric_overlap(beta, fields, n):
     def excess(q):
         return _stationarity(beta, fields, n, np.array([q]), np.empty(0))[0][0]
 
-    spins = len(fields)
-    if not fields.any() and beta**2 * spins / n <= 1:
+    lowest = 0.0 if excess(0.0) > 0 else 1e-12  # without fields q = 0 always is a solution
+    if excess(lowest) <= 0:
         return 0.0
-    lowest = 1e-12 if not fields.any() else 0.0
-    if not fields.any() and excess(lowest) <= 0:  # within rounding of the critical temperature
-        return 0.0
-    return float(brentq(excess, lowest, spins / n, xtol=1e-15, rtol=1e-14))
+    return float(brentq(excess, lowest, len(fields) / n, xtol=1e-15, rtol=1e-14))
 
 
 def _broken_saddle(beta, fields, n, k, q_symmetric):
@@ -226,10 +227,10 @@ def _newton(beta, fields, n, q, m):
         return np.append(dq / gaps, dm / gaps[1:] ** 2)
 
     start = np.log(np.append(np.diff(q, prepend=0.0), np.diff(m, prepend=0.0)))
-    found = root(equations, start, tol=1e-13, options={"factor": 0.3, "maxfev": 150 * (k + 1)})
+    found = root(equations, start, tol=1e-13, options=_NEWTON)
     q, m = unpack(found.x)
     inside = found.x.min() > -14 and q[-1] < 1 and m[-1] < 1
-    return (q, m) if inside and np.abs(found.fun).max() < 1e-6 else None
+    return (q, m) if inside and np.abs(found.fun).max() < 1e-9 else None
 
 
 def _first_guesses(beta, fraction, q_symmetric):
@@ -262,8 +263,8 @@ def _one_step_more(q, m):
 def _checked(beta, fields, n, q, m):
     beta, n = as_positive("beta", beta), as_count("n", n)
     fields = _as_vector("fields", fields)
-    if not len(fields):
-        raise ValueError("fields must be those of at least one spin, not an empty list")
+    if not 1 <= len(fields) <= n:
+        raise ValueError(f"fields must be those of 1 to n = {n} spins, not of {len(fields)}")
     q, m = _as_vector("q", q), _as_vector("m", m)
     if len(q) != len(m) + 1:
         raise ValueError(f"q must have one entry more than m, not {len(q)} beside {len(m)}")
