@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
+from scipy.stats import chi2
 
 from .hamiltonians import as_count
 
@@ -87,7 +88,10 @@ def _require_variation(values, variance):
 def autocorrelation_time(series, *, window_factor=6.0):
     """tau = 1/2 + sum_{t >= 1} rho(t), so that the variance of the mean is 2 tau C(0) / samples.
 
-    The sum ends at the first lag W >= window_factor * tau(W), which Sokal's rule chooses so that
+    In a chain of S samples rho(t) counts (1 - t/S) times, which makes the variance that of the mean
+    even if the chain is hardly longer than tau.
+
+    The sum ends at the first lag W >= window_factor * max(tau(W), 1): Sokal's rule, by which
     neither the tail left out nor the noise let in matters. The error is that of Madras and Sokal
     (1988), tau sqrt(2 (2W + 1) / samples), samples counted over all chains.
 
@@ -101,8 +105,10 @@ def autocorrelation_time(series, *, window_factor=6.0):
     values = as_series(series)
     covariance = _autocovariance(values)
     _require_variation(values, covariance[0])
-    taus = np.cumsum(covariance / covariance[0]) - 0.5
-    enough = np.arange(len(taus)) >= window_factor * taus
+    fewer_pairs = 1 - np.arange(len(covariance)) / len(covariance)
+    taus = np.cumsum(fewer_pairs * covariance / covariance[0]) - 0.5
+    # At least `window_factor` lags, or an alternating series would be cut off at its first dip.
+    enough = np.arange(len(taus)) >= window_factor * np.maximum(taus, 1)
     window = int(np.argmax(enough)) if enough.any() else len(taus) - 1
     tau = max(float(taus[window]), 0.5 / values.size)
     return AutocorrelationTime(tau, tau * math.sqrt(2 * (2 * window + 1) / values.size), window)
@@ -111,24 +117,25 @@ def autocorrelation_time(series, *, window_factor=6.0):
 def mean_with_error(series):
     """The mean of a correlated series and its standard error.
 
-    Two errors are worked out: one from the integrated autocorrelation time, and one from the
-    scatter of the chains' own means, if there are at least four chains. They agree if the chains
-    have forgotten where they started. The larger one is returned, so that chains that sit in
-    different valleys are not averaged as if they did not.
+    The error comes from the integrated autocorrelation time, with a wide window, about the common
+    mean of all chains. If the chains' own means scatter more than this error allows (by more than
+    chance does once in a thousand times), the chains have not forgotten where they started, and
+    the error is that of their scatter: chains that sit in different valleys count once each.
 
     Raises:
         ValueError: the series is no array of numbers.
     """
     values = as_series(series)
-    mean = float(values.mean())
+    mean, chains = float(values.mean()), len(values)
     if np.ptp(values) <= 1e-12 * np.abs(values).max():
         return MeanEstimate(mean, 0.0)
-    tau = autocorrelation_time(values).tau
-    error = math.sqrt(2 * tau / values.size) * float(values.std())
-    if len(values) >= 4:
-        between = float(values.mean(1).std(ddof=1)) / math.sqrt(len(values))
-        error = max(error, between)
-    return MeanEstimate(mean, error)
+    tau = autocorrelation_time(values, window_factor=15).tau
+    variance = 2 * tau / values.size * float(values.var())
+    if chains > 1:
+        scatter = float(values.mean(1).var(ddof=1)) / chains
+        if scatter > variance * chi2.isf(1e-3, chains - 1) / (chains - 1):
+            variance = scatter
+    return MeanEstimate(mean, math.sqrt(variance))
 
 
 def doubling_means(series):
