@@ -1,8 +1,8 @@
-"""Training: variational free energy by samples or by exact sums, annealed in temperature.
+"""Training: variational free energy by samples or by exact sums, and maximum likelihood.
 
-Three functions do the work. `score_function_loss` is the estimator of the gradient of beta F,
-`minimise_free_energy` anneals any net with it, and `minimise_exact_free_energy` anneals a net of
-the partial sum without sampling.
+`score_function_loss` is the estimator of the gradient of beta F, `minimise_free_energy` anneals any
+net with it, and `minimise_exact_free_energy` anneals a net of the partial sum without sampling.
+`maximise_likelihood` is the other direction of the divergence: it learns from samples.
 """
 
 import math
@@ -14,6 +14,14 @@ from tqdm import tqdm
 from . import partial_sums
 from .checkpoints import Checkpoint, model_identity
 from .hamiltonians import as_count, as_positive
+from .likelihood import maximise_likelihood
+
+__all__ = [
+    "maximise_likelihood",
+    "minimise_exact_free_energy",
+    "minimise_free_energy",
+    "score_function_loss",
+]
 
 
 def score_function_loss(net, H, beta, x):
