@@ -129,7 +129,7 @@ def test_the_evaluations_are_of_as_many_training_samples_as_are_held_out():
 
 def test_what_is_watched_joins_the_record():
     def watch(net, step):
-        return {"twice": 2 * step, "first": float(net.logits(torch.ones(1, 4).double())[0, 0])}
+        return {"twice": 2 * step, "first": net.logits(torch.ones(1, 4).double())[0, 0].item()}
 
     x = boltzmann_samples(4, 30)
     options = {"steps": 6, "batch": 10, "evaluate_every": 2, "watch": watch}
