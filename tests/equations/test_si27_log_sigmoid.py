@@ -2,7 +2,8 @@
 
 Right: ln 2cosh(x) = x - ln sigma(2x), so that ln rho+- = c + beta sum_l h_l+-
 - sum_l E_z ln sigma(2 beta (h_l+- + z)). The paper prints ln cosh(x) = 2x - ln sigma(2x)
-and leaves out the linear term, which becomes the bias 2 beta sum_l J_il of the difference. Chapter 7.
+and leaves out the linear term, which becomes the bias 2 beta sum_l J_il of the difference.
+Chapter 7.
 """
 
 import math
