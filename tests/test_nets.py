@@ -16,6 +16,7 @@ from arnn import estimators, exact, partial_sums
 from arnn.nets import (
     H2ARNN,
     MADE,
+    SKRSB,
     AutoregressiveNet,
     CurieWeissInfinity,
     CurieWeissN,
@@ -58,7 +59,13 @@ MAKERS = {
     "MADE_21": lambda n, beta: MADE(n, 2, 1),
     "MADE_22": lambda n, beta: MADE(n, 2, 2),
     "MADE_43": lambda n, beta: MADE(n, 4, 3),
+    "SK_RS": lambda n, beta: SKRSB(random_hamiltonian(n, 1), 0, beta=beta),
+    "SK_1RSB": lambda n, beta: SKRSB(random_hamiltonian(n, 1), 1, beta=beta),
+    "SK_2RSB with first layer": lambda n, beta: SKRSB(
+        random_hamiltonian(n, 1), 2, beta=beta, learn_first_layer=True
+    ),
 }
+HAMILTON = ("H2", "SK")  # begin the names of the nets that are made of a Hamiltonian
 TRAINABLE = [name for name in MAKERS if name not in ("H2", "CW_N", "CW_N with field")]
 
 
@@ -260,14 +267,15 @@ def test_spins_of_a_wrong_shape_are_refused(name, shape):
 @every_net
 @pytest.mark.parametrize("n", [0, -2, 3.0, "6", True])
 def test_a_wrong_size_is_refused(name, n):
-    # The size of H2 is that of its Hamiltonian, which refuses as the others do.
-    makers = {**MAKERS, "H2": lambda n, beta: arnn.curie_weiss(n)}
+    # The size of H2 and of SK is that of their Hamiltonian, which refuses as the others do.
+    made_of_h = {key: lambda n, beta: arnn.curie_weiss(n) for key in MAKERS if key[:2] in HAMILTON}
+    makers = MAKERS | made_of_h
     with pytest.raises(ValueError, match="n must be an integer of at least 1, not "):
         makers[name](n, 1.0)
 
 
 @pytest.mark.parametrize("beta", [0, -1, math.nan, math.inf, "1", None])
-@pytest.mark.parametrize("name", ["H2", "CW_N", "CW_inf"])
+@pytest.mark.parametrize("name", ["H2", "CW_N", "CW_inf", "SK_RS"])
 def test_a_wrong_beta_is_refused(name, beta):
     with pytest.raises(ValueError, match="beta must be a positive finite number, not "):
         MAKERS[name](N, beta)

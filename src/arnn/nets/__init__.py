@@ -4,10 +4,12 @@ from .base import AutoregressiveNet, SumNet
 from .baselines import MADE, OneParameter, SingleLayer
 from .curie_weiss import CurieWeissInfinity, CurieWeissN, limit_weights
 from .h2 import H2ARNN
+from .sk import SKRSB
 
 __all__ = [
     "H2ARNN",
     "MADE",
+    "SKRSB",
     "AutoregressiveNet",
     "CurieWeissInfinity",
     "CurieWeissN",
