@@ -21,7 +21,8 @@ from papermill.exceptions import PapermillExecutionError
 from arnn import exact, runs
 from arnn.experiments import FreeEnergyRun, run_free_energy
 
-NOTEBOOK = Path(__file__).resolve().parent.parent / "book" / "runs" / "free_energy.ipynb"
+BOOK = Path(__file__).resolve().parent.parent / "book"
+NOTEBOOK, RESULTS = BOOK / "runs" / "free_energy.ipynb", BOOK / "results"
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +68,8 @@ WRONG = {
     "net": ["H2", "made", 1, None],
     "depth": [0, 1.0, "2"],
     "width": [0, 2.5, None],
-    "init": ["zero", "Released", None],
+    "k": [-1, 1.0, "1", None, True],
+    "init": ["zero", "Released", "physics", 0],
     "method": ["exactly", None],
     "beta_start": [0, -0.1, math.nan, math.inf, "0.1", None, True],
     "beta_end": [0, math.nan, "2", 0.05],
@@ -111,6 +113,15 @@ def test_a_wrong_value_is_refused_by_name(name, value):
             {"model": "sherrington_kirkpatrick", "net": "1P", "method": "exact"},
             'by method "exact" needs model curie_weiss',
         ),
+        (
+            {"net": "SKRSB", "init": "released"},
+            "init of SKRSB must be one of physics, paper, not 'released'",
+        ),
+        (
+            {"net": "1L", "init": "paper"},
+            "init of 1L must be one of pytorch, released, not 'paper'",
+        ),
+        ({"method": "exact", "net": "SKRSB"}, 'method "exact" trains 1P or CW_inf, not SKRSB'),
         ({"method": "exact", "net": "MADE"}, 'method "exact" trains 1P or CW_inf, not MADE'),
         ({"samples": 39, "overlap_betas": (0.1,)}, "samples must be at least 40 for the overlaps"),
         ({"beta_start": 0.5, "beta_end": 0.4}, "beta_end must be at least beta_start, not 0.4 < 0"),
@@ -167,6 +178,34 @@ def test_the_parameters_of_a_result_say_what_not_where():
     assert json.loads(json.dumps(run.parameters())) == run.parameters()
 
 
+def test_the_start_of_a_net_is_its_own_unless_another_is_chosen():
+    """Results are older than the choice for SKRSB: those of all other nets say "pytorch"."""
+    assert FreeEnergyRun(net="1L").parameters()["init"] == "pytorch"
+    assert FreeEnergyRun(init="released").parameters()["init"] == "released"
+    assert FreeEnergyRun(net="SKRSB").parameters()["init"] == "physics"
+    net = FreeEnergyRun(net="SKRSB", model="sherrington_kirkpatrick", k=2, n=5).make_net()
+    assert repr(net) == "SKRSB(n=5, k=2)"
+    assert (net.weights[1] == 1).all()  # the physics start has unit weights inside
+    paper = FreeEnergyRun(net="SKRSB", k=2, n=5, init="paper", seed=4)
+    assert not torch.equal(paper.make_net().bias, FreeEnergyRun(net="SKRSB", n=5).make_net().bias)
+    assert torch.equal(paper.make_net().bias, paper.make_net().bias)
+
+
+@pytest.mark.parametrize(
+    "folder",
+    sorted(path for path in RESULTS.iterdir() if (path / "manifest.json").exists()),
+    ids=lambda path: path.name,
+)
+def test_a_stored_result_is_of_a_run_that_can_be_asked_for(folder):
+    """The same command finds it and does not work again, whatever parameters came later."""
+    stored = json.loads((folder / "manifest.json").read_text())["parameters"]
+    if "net" not in stored:
+        pytest.skip("of another notebook")
+    stored["overlap_betas"] = tuple(stored["overlap_betas"])
+    run = FreeEnergyRun(**stored)
+    assert runs.finished(folder, run.parameters(), FreeEnergyRun().parameters())
+
+
 # ---- Runs --------------------------------------------------------------------------------------
 
 
@@ -210,6 +249,7 @@ def test_curves_that_ended_early_are_filled_up(tmp_path):
         {"net": "MADE", "width": 1, "overlap_betas": (1.5,)},
         {"net": "1L", "model": "sherrington_kirkpatrick", "instance": 3},
         {"net": "CW_inf", "field": 0.1},
+        {"net": "SKRSB", "model": "sherrington_kirkpatrick", "k": 1, "init": "paper"},
         {"net": "CW_inf", "method": "exact"},
     ],
 )

@@ -9,11 +9,13 @@ import torch
 
 from . import estimators, training
 from .hamiltonians import as_count, as_finite, as_positive, curie_weiss, sherrington_kirkpatrick
-from .nets import MADE, CurieWeissInfinity, CurieWeissN, OneParameter, SingleLayer
+from .nets import MADE, SKRSB, CurieWeissInfinity, CurieWeissN, OneParameter, SingleLayer
 from .workflow import given_parameters, require_folder_name, require_one_of, run_once
 
 MODELS = ("curie_weiss", "sherrington_kirkpatrick")
-NETS = ("1P", "1L", "MADE", "CW_N", "CW_inf")
+NETS = ("1P", "1L", "MADE", "CW_N", "CW_inf", "SKRSB")
+# The initial weights of a net; the first is what it gets if init is None.
+INITS = {"SKRSB": ("physics", "paper"), "MADE": ("pytorch", "released")}
 # Estimates are made by generators of their own, far from the training seeds.
 ESTIMATE_SEED = 1_000_003
 OVERLAP_BLOCKS = 20  # of samples, for the error of the overlap distribution
@@ -38,7 +40,8 @@ class FreeEnergyRun:
     net: str = "MADE"
     depth: int = 2  # MADE only
     width: int = 2  # MADE only
-    init: str = "pytorch"  # MADE only
+    k: int = 0  # SKRSB only: 0 is SK_RS, 1 is SK_1RSB, and so on
+    init: str | None = None  # "pytorch" or "released" for MADE, "physics" or "paper" for SKRSB
     method: str = "samples"
     beta_start: float = 0.1
     beta_end: float = 2.0
@@ -62,7 +65,6 @@ class FreeEnergyRun:
             ("model", MODELS),
             ("net", NETS),
             ("method", ("samples", "exact")),
-            ("init", ("pytorch", "released")),
             ("dtype", ("float32", "float64")),
             ("device", ("auto", "cpu", "cuda")),
         ):
@@ -71,7 +73,7 @@ class FreeEnergyRun:
             as_count(name, getattr(self, name))
         for name in ("batch", "samples"):
             as_count(name, getattr(self, name), at_least=2)
-        for name in ("instance", "seed", "threads"):
+        for name in ("k", "instance", "seed", "threads"):
             as_count(name, getattr(self, name), at_least=0)
         for name in ("instance", "seed"):
             if getattr(self, name) >= 2**32:
@@ -84,6 +86,8 @@ class FreeEnergyRun:
         self._check_combinations()
 
     def _check_optional(self):
+        if self.init is not None:
+            require_one_of(f"init of {self.net}", self.init, self._inits())
         if self.first_steps is not None:
             as_count("first_steps", self.first_steps)
         for name in ("final_lr", "tolerance"):
@@ -126,7 +130,12 @@ class FreeEnergyRun:
         """What decides the result, as JSON values: all but where it runs and where it goes."""
         elsewhere = ("output", "threads", "device")
         values = {k: v for k, v in asdict(self).items() if k not in elsewhere}
-        return values | {"overlap_betas": list(self.overlap_betas)}
+        chosen = {"init": self.init or self._inits()[0]}
+        return values | chosen | {"overlap_betas": list(self.overlap_betas)}
+
+    def _inits(self):
+        """What init may be; nets without a choice take that of MADE and do not use it."""
+        return INITS.get(self.net, INITS["MADE"])
 
     def betas(self):
         """The inverse temperatures, start, start + step, ... up to and including the end."""
@@ -158,7 +167,9 @@ class FreeEnergyRun:
         generator = torch.Generator().manual_seed(self.seed)
         if self.net == "1L":
             return SingleLayer(self.n, generator=generator, **where)
-        options = {"generator": generator, "init": self.init} | where
+        options = {"generator": generator, "init": self.parameters()["init"]} | where
+        if self.net == "SKRSB":
+            return SKRSB(self.make_hamiltonian(), self.k, beta=self.beta_start, **options)
         return MADE(self.n, self.depth, self.width, **options)
 
 
