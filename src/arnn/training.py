@@ -24,16 +24,17 @@ __all__ = [
 ]
 
 
-def score_function_loss(net, H, beta, x):
+def score_function_loss(net, H, beta, x, log_prob=None):
     """A scalar whose gradient estimates that of beta F, from samples x (batch, n) of the net.
 
     grad beta F = < (ln Q + beta H - b) grad ln Q > for any constant b, since < grad ln Q > = 0;
     b is the batch mean, which makes the variance small (Wu, Wang, Zhang 2019; Paper, Sec. II).
+    Give log_prob, ln Q(x) with its gradient, where it is known already.
 
     Returns:
         The loss, and the detached costs ln Q(x) + beta H(x), (batch,), whose mean estimates beta F.
     """
-    log_prob = net.log_prob(x)
+    log_prob = net.log_prob(x) if log_prob is None else log_prob
     cost = (log_prob + beta * H.energy(x)).detach()
     # A mean over the batch minus one, because b is made of the same samples: no bias.
     return ((cost - cost.mean()) * log_prob).sum() / (len(x) - 1), cost
@@ -131,8 +132,8 @@ def _train_at(net, H, optimiser, generator, schedule, index):
     for step in range(steps):
         for group in optimiser.param_groups:
             group["lr"] = schedule["lr"] * decay**step
-        x, _ = net.sample(schedule["batch"], generator)
-        loss, cost = score_function_loss(net, H, beta, x)
+        x, log_prob = net.sample_for_training(schedule["batch"], generator)
+        loss, cost = score_function_loss(net, H, beta, x, log_prob)
         means.append(float(cost.mean()) / (beta * net.n))
         deviations.append(float(cost.std()) / (beta * net.n))
         if not math.isfinite(means[-1]):

@@ -93,10 +93,8 @@ class AutoregressiveNet(nn.Module):
             ValueError: batch is not a positive integer.
         """
         batch = as_count("batch", batch)
-        shape = {"size": (self.n, batch), "dtype": self.dtype, "device": self.device}
-        # x_i = +1 where u < sigma(logit), that is where ln u/(1-u) < logit.
-        noise = torch.logit(torch.rand(**shape, generator=generator))
-        spins, logits = torch.empty(**shape), torch.empty(**shape)
+        noise = self._noise(batch, generator)
+        spins, logits = torch.empty_like(noise), torch.empty_like(noise)
         one = noise.new_ones(())
         state = self.start(batch)
         for i in range(self.n):
@@ -105,6 +103,21 @@ class AutoregressiveNet(nn.Module):
             state = self.observe(i, spins[i], state)
         # One row of spins is contiguous in the loop; the transpose is taken once, at the end.
         return spins.T.contiguous(), logsigmoid(spins * logits).sum(0)
+
+    def sample_for_training(self, batch, generator=None):
+        """As `sample`, with ln Q(x) differentiable in the net's parameters."""
+        x, _ = self.sample(batch, generator)
+        return x, self.log_prob(x)
+
+    def _noise(self, batch, generator):
+        """Logistic numbers (n, batch): x_i = +1 where its own lies below the logit.
+
+        That is u < sigma(logit), for u uniform and ln u/(1-u) logistic.
+        """
+        uniform = torch.rand(
+            (self.n, batch), generator=generator, dtype=self.dtype, device=self.device
+        )
+        return torch.logit(uniform)
 
     def _require_spins(self, x):
         if x.ndim != 2 or x.shape[1] != self.n:

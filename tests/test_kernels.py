@@ -1,0 +1,130 @@
+"""The compiled k-RSB network against its plain torch form in float64."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import log_expit
+from torch.nn.functional import logsigmoid
+
+from arnn import PairwiseHamiltonian, kernels
+from arnn.nets import SKRSB
+
+
+def random_net(n, k, learn_first_layer, seed):
+    """A net with fields whose parameters are all of order one, in float64."""
+    generator = torch.Generator().manual_seed(seed)
+    upper = torch.randn(n, n, generator=generator, dtype=torch.float64).triu(1) / n**0.5
+    fields = 0.5 * torch.randn(n, generator=generator, dtype=torch.float64)
+    H = PairwiseHamiltonian(upper + upper.T, fields)
+    net = SKRSB(H, k, beta=1.2, learn_first_layer=learn_first_layer, generator=generator)
+    with torch.no_grad():
+        for parameter in net.parameters():
+            noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+            parameter.add_(0.4 * noise)
+    return net
+
+
+def copy_in_float32(net):
+    H = PairwiseHamiltonian(torch.zeros(net.n, net.n), net.fields.float(), dtype=torch.float32)
+    learned = net.couplings.requires_grad
+    copy = SKRSB(H, net.k, beta=1.0, learn_first_layer=learned)
+    copy.load_state_dict(net.state_dict())
+    return copy
+
+
+def relative(found, truth):
+    difference = found.detach().double() - truth.detach()
+    return float(difference.norm() / truth.detach().norm())
+
+
+@pytest.mark.parametrize("learn_first_layer", [False, True])
+@pytest.mark.parametrize("k", [0, 1, 2, 3])
+@pytest.mark.parametrize(("n", "batch"), [(2, 5), (19, 301), (34, kernels.TILE), (11, 1)])
+def test_log_prob_and_gradient_of_the_plain_form(n, batch, k, learn_first_layer):
+    net = random_net(n, k, learn_first_layer, seed=n + k)
+    fast = copy_in_float32(net)
+    x, log_prob = fast.sample(batch, torch.Generator().manual_seed(1))
+    reference = net.log_prob(x.double())
+    assert relative(log_prob, reference) < 1e-5
+    assert relative(fast.log_prob(x), reference) < 1e-5
+    cost = torch.randn(batch, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    (cost * reference).sum().backward()
+    (cost.float() * fast.log_prob(x)).sum().backward()
+    for (name, truth), found in zip(net.named_parameters(), fast.parameters(), strict=True):
+        if truth.requires_grad and truth.grad.norm() > 0:
+            assert relative(found.grad, truth.grad) < 1e-4, name
+
+
+def test_drawn_log_probabilities_carry_the_gradient():
+    fast = copy_in_float32(random_net(15, 1, False, seed=3))
+    x, log_prob = fast.sample_for_training(200, torch.Generator().manual_seed(4))
+    same, _ = fast.sample(200, torch.Generator().manual_seed(4))
+    assert torch.equal(x, same)
+    log_prob.sum().backward()
+    found = [p.grad.clone() for p in fast.parameters() if p.requires_grad]
+    fast.zero_grad()
+    fast.log_prob(x).sum().backward()
+    for a, b in zip(found, (p.grad for p in fast.parameters() if p.requires_grad), strict=True):
+        assert relative(a, b.double()) < 1e-6
+
+
+def test_zero_couplings_are_skipped_rightly():
+    net = random_net(12, 1, False, seed=5)
+    net.couplings[:, 4:9] = 0
+    fast = copy_in_float32(net)
+    x, log_prob = fast.sample(50, torch.Generator().manual_seed(6))
+    assert relative(log_prob, net.log_prob(x.double())) < 1e-5
+
+
+@pytest.mark.parametrize("bias", [-90.0, -20.0, -1.0, 0.0, 1e-4, 3.0, 20.0, 200.0])
+def test_log_sigmoid_of_any_argument(bias):
+    """One pair of spins, k = 0: the logit of spin 0 is ls(b) - ls(0), known in closed form."""
+    layers = [torch.zeros(2, 2), torch.zeros(2), torch.zeros(2)]
+    weights = torch.tensor([[[1.0], [-1.0]], [[0.0], [0.0]]])
+    biases = torch.tensor([[[bias], [0.0]]])
+    found = kernels.logits(torch.ones(2, 3), (*layers, weights, biases))[0, 0]
+    truth = log_expit(np.float64(np.float32(bias))) + np.log(2)
+    assert float(found) == pytest.approx(truth, rel=3e-7, abs=3e-7)
+
+
+def test_the_number_of_threads_changes_nothing():
+    fast = copy_in_float32(random_net(20, 1, True, seed=7))
+    gradients = []
+    before = torch.get_num_threads()
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        x, log_prob = fast.sample_for_training(600, torch.Generator().manual_seed(8))
+        fast.zero_grad()
+        (log_prob * torch.arange(600)).sum().backward()
+        gradients.append([x] + [p.grad.clone() for p in fast.parameters()])
+    torch.set_num_threads(before)
+    for one, two in zip(*gradients, strict=True):
+        assert torch.equal(one, two)
+
+
+def test_float64_is_the_plain_form():
+    net = random_net(9, 1, False, seed=9)
+    x, log_prob = net.sample(20, torch.Generator().manual_seed(1))
+    logits = torch.stack([net.logits(x[:, :])[:, i] for i in range(net.n)], dim=1)
+    assert (log_prob - logsigmoid(x * logits).sum(1)).abs().max() < 1e-12
+
+
+def test_without_the_compiler_the_plain_form_takes_over_and_says_so_once():
+    code = """
+import sys, warnings
+sys.modules["numba"] = None
+import torch, arnn
+from arnn.nets import SKRSB
+net = SKRSB(arnn.sherrington_kirkpatrick(6, 1), 1, beta=1.0, dtype=torch.float32)
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    x, log_prob = net.sample(10)
+    net.log_prob(x).sum().backward()
+print(len(caught), caught[0].message)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("1 ")
+    assert "Numba" in done.stdout
