@@ -15,5 +15,16 @@ TOY_RUNS = {
         "batch": 64,
         "samples": 200,
         "overlap_betas": [1.05],
-    }
+    },
+    "inverse": {
+        "n": 8,
+        "samples": 60,
+        "held_out": 40,
+        "burn_in": 10,
+        "truth_samples": 50,
+        "steps": 10,
+        "batch": 20,
+        "evaluations": 2,
+        "keep_all": True,
+    },
 }

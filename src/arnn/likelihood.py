@@ -196,9 +196,10 @@ def _finish(net, history, keep):
         net.load_state_dict(history["best"]["weights"])
         kept_step = history["best"]["step"]
     record = {"curve": torch.cat([evaluation["curve"] for evaluation in evaluations])}
-    for name in evaluations[-1].keys() - {"curve"}:
-        values = [float(evaluation[name]) for evaluation in evaluations]
-        record[name] = torch.tensor(values, dtype=torch.float64)
+    for name in evaluations[-1]:
+        if name != "curve":
+            values = [float(evaluation[name]) for evaluation in evaluations]
+            record[name] = torch.tensor(values, dtype=torch.float64)
     return record | {"kept_step": torch.tensor(kept_step)}
 
 
