@@ -65,6 +65,10 @@ def test_panels_have_the_shape_and_style_asked_for():
         (figures.draw_h2, ("2^{N-i}", r"2\beta(h_i+\xi_{ii})", r"\ln\rho_i^+", r"\ln\rho_i^-")),
         (figures.draw_curie_weiss_n, ("N-i+1", r"2\beta J/N", r"\ln\rho_i^+", r"\ln\rho_i^-")),
         (figures.draw_curie_weiss_infinity, ("sgn", r"2\beta J/N", r"\omega_i^1")),
+        (
+            figures.draw_sk,
+            (r"2\beta(h_i+\xi_{ii})+b_i", "weights $J_{sl}$", r"\xi_{il}", "$w_0^+$"),
+        ),
     ],
 )
 def test_a_drawing_can_be_rendered_and_names_its_parts(draw, said):
@@ -90,3 +94,25 @@ def test_the_two_hidden_sums_enter_with_opposite_signs(draw):
     rho = {sign: signs[rf"$\ln\rho_i^{sign}$"][1] for sign in "+-"}
     assert signs["$-$"][1] < rho["+"]
     assert abs(signs["$-$"][1] - rho["-"]) < abs(signs["$-$"][1] - rho["+"])
+
+
+@pytest.mark.parametrize("k", [0, 1, 2, 3])
+def test_a_k_rsb_net_has_k_plus_one_log_sigmoids_for_each_field_and_sign(k):
+    fig, ax = plt.subplots()
+    figures.draw_sk(ax, k)
+    fig.canvas.draw()
+    words = [text.get_text() for text in ax.texts]
+    assert words.count(r"$\log\,\sigma$") == 3 * 2 * (k + 1)  # of the three fields that are drawn
+    for level in range(1, k + 2):
+        for sign in "+-":
+            assert rf"$b_{level}^{sign},\,w_{level}^{sign}$" in words
+    assert f"w_{k + 1}" in words[-2]
+    assert f"w_{k + 2}" not in "".join(words)
+
+
+def test_a_k_rsb_net_that_cannot_be_drawn_is_refused():
+    _, ax = plt.subplots()
+    with pytest.raises(ValueError, match="k must be an integer of at least 0, not -1"):
+        figures.draw_sk(ax, -1)
+    with pytest.raises(ValueError, match="k must be at most 3 to be drawn, not 4"):
+        figures.draw_sk(ax, 4)

@@ -9,6 +9,8 @@ from typing import NamedTuple
 import matplotlib.pyplot as plt
 from matplotlib.patches import Circle, FancyBboxPatch
 
+from .hamiltonians import as_count
+
 
 class Look(NamedTuple):
     """How one architecture is drawn in every figure of the book."""
@@ -205,3 +207,56 @@ def _draw_output(canvas):
     canvas.operator(9.2, 2.7, r"$\sigma$", width=0.6)
     canvas.line((8.1, 2.7), (9.2, 2.7))
     canvas.text(9.0, 1.9, r"$Q(x_i=1\,|\,x_{<i})$")
+
+
+def draw_sk(ax, k=1):
+    """Draw one conditional of SK_kRSB (cf. Paper Fig. 3), with 2 beta, b_i and one l in full.
+
+    Raises:
+        ValueError: k is not an integer of at least 0, or above 3, which would not fit.
+    """
+    if as_count("k", k, at_least=0) > 3:
+        raise ValueError(f"k must be at most 3 to be drawn, not {k}")
+    right = 4.7 + 2.6 * (k + 1)
+    canvas = _Canvas(ax, right + 3.2, 7.6)
+    spins, fields = [5.9, 4.9, 3.0], [5.5, 3.5, 1.5]
+    canvas.node(3.0, 6.7, r"$\xi_{ii}$")
+    for y, text in zip(fields, [r"$\xi_{i,i+1}$", r"$\xi_{il}$", r"$\xi_{iN}$"], strict=True):
+        canvas.node(3.0, y, text)
+    for s, text in zip(spins, ["$x_1$", "$x_2$", "$x_{i-1}$"], strict=True):
+        canvas.node(0.7, s, text, filled=True)
+        for y in [6.7, *fields]:
+            canvas.line((0.7, s), (3.0, y), colour=HAMILTONIAN)
+    for y, full in zip(fields, [False, True, False], strict=True):
+        _draw_log_sigmoids(canvas, y, k, right, full)
+    canvas.line((3.0, 6.7), (right, 6.7), (right + 1.0, 3.5))
+    canvas.text(0.5 * (3.0 + right), 6.95, r"direct connection, $2\beta(h_i+\xi_{ii})+b_i$")
+    canvas.node(right + 1.0, 3.5, "$+$")
+    canvas.operator(right + 2.2, 3.5, r"$\sigma$", width=0.6)
+    canvas.line((right + 1.0, 3.5), (right + 2.2, 3.5))
+    for x, y in ((0.7, 3.95), (3.0, 4.5), (3.0, 2.5)):
+        canvas.text(x, y, r"$\vdots$")
+    canvas.text(1.5, 0.3, "first layer: weights $J_{sl}$\n(the Hamiltonian)", color="#8a5f00")
+    canvas.text(max(7.2, right - 1.3 * (k + 1)), 0.3, _units(k))
+    canvas.text(right + 2.0, 2.6, r"$Q(x_i=1\,|\,x_{<i})$")
+
+
+def _units(k):
+    layers = "one log-sigmoid" if k == 0 else f"{k + 1} nested log-sigmoids"
+    numbers = ", ".join(["w_0"] + [f"b_{level}, w_{level}" for level in range(1, k + 2)])
+    return f"{layers} for each later spin $l$\nand each sign: ${numbers}$"
+
+
+def _draw_log_sigmoids(canvas, y, k, right, full):
+    """The two chains of log-sigmoids of one field; their numbers are written on one of them."""
+    for sign, up in (("+", 0.45), ("-", -0.45)):
+        stops = [(3.0, y)] + [(4.9 + 2.6 * layer, y + up) for layer in range(k + 1)]
+        canvas.line(*stops, (right + 1.0, 3.5))
+        for layer, (x, height) in enumerate(stops[1:]):
+            canvas.operator(x, height, r"$\log\,\sigma$", width=0.9)
+            if full:
+                level = k + 1 - layer
+                name = rf"$b_{level}^{sign},\,w_{level}^{sign}$"
+                canvas.text(x - 1.05, height + up / 1.6, name)
+        if full:
+            canvas.text(stops[-1][0] + 0.95, y + 1.6 * up, rf"$w_0^{sign}$")
