@@ -80,7 +80,8 @@ def free_energy(beta, steps=0, *, field=0.0):
     Raises:
         ValueError: beta is not positive, steps is not an integer >= 0, field is not finite.
         RuntimeError: no saddle point was found at which the equations hold to `TOLERANCE`, as may
-            happen with two or more steps where the overlaps nearly merge (1 < beta < 1.02).
+            happen just beyond the instability of the symmetric solution, where all q nearly merge:
+            without field at 1 < beta < 1.02, in fields while the replicon is above about -0.05.
     """
     beta, field = as_positive("beta", beta), as_finite("field", field)
     phi, q, m, residual = subsystem(beta, [field], 1, steps)
@@ -205,7 +206,10 @@ def _broken_saddle(beta, fields, n, k, q_symmetric):
             found = _newton(beta, fields, n, *_one_step_more(*found))
         if found is not None:
             return found
-    raise RuntimeError(f"no saddle point of {k} steps was found at beta = {beta:g}")
+    raise RuntimeError(
+        f"no saddle point of {k} steps was found at beta = {beta:g}; the symmetric one has the "
+        f"replicon {replicon(beta, fields, n, [q_symmetric]):.2g}"
+    )
 
 
 def _newton(beta, fields, n, q, m):
@@ -216,7 +220,7 @@ def _newton(beta, fields, n, q, m):
     k = len(m)
 
     def unpack(logarithms):
-        increments = np.exp(logarithms)
+        increments = np.exp(np.minimum(logarithms, 1.0))
         return increments[: k + 1].cumsum(), increments[k + 1 :].cumsum()
 
     def equations(logarithms):
@@ -238,11 +242,11 @@ def _first_guesses(beta, fraction, q_symmetric):
 
     At low temperature beta m is nearly a function of q alone (Parisi and Toulouse, 1980).
     """
-    for spread in (0.65, 0.3, 0.1, 0.03):
+    for spread in (0.65, 0.3, 0.1, 0.03, 0.01, 0.003):
         q = q_symmetric * np.array([1 - spread, 1 + spread / 4])
         middle = min(q.mean() / fraction, 0.98)
         m = 1.2 * middle / math.sqrt((1 - middle**2) * fraction) / beta
-        for scale in (1.0, 0.6, 1.5):
+        for scale in (1.0, 0.6, 1.7):
             yield q, np.array([min(0.9, scale * m)])
 
 
