@@ -106,8 +106,9 @@ def metropolis(
 ):
     """Single-spin-flip Metropolis chains; a flip that costs the energy d has min(1, e^(-beta d)).
 
-    With order="sequential" the chain leaves the Boltzmann distribution invariant too, but at small
-    beta it flips nearly every spin at every sweep and hardly mixes: take "random" or `heat_bath`.
+    Either order leaves the Boltzmann distribution invariant. At small beta, where nearly every
+    flip is accepted, a sequential sweep turns all spins over and sweeps at random sites keep the
+    parity of the number of up spins: take `heat_bath` there.
 
     Args:
         H: a PairwiseHamiltonian of n spins.
