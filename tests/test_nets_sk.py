@@ -212,12 +212,22 @@ def test_the_physics_start_moves_with_the_temperature(k):
 
 def test_moving_there_and_back_changes_nothing():
     H, x = random_hamiltonian(5, 0), exact.configurations(5)
-    net = SKRSB(H, 2, beta=0.5, init="paper")
+    net = randomised(SKRSB(H, 2, beta=0.5))
+    net.set_beta(0.5)
     logits = net.logits(x)
     net.set_beta(1.3)
     assert not torch.allclose(net.logits(x), logits)
     net.set_beta(0.5)
     torch.testing.assert_close(net.logits(x), logits, rtol=0, atol=1e-12)
+
+
+def test_after_the_start_of_the_paper_omega_alone_moves():
+    net = SKRSB(random_hamiltonian(5, 0), 1, beta=0.5, init="paper")
+    before = {name: p.clone() for name, p in net.named_parameters()}
+    net.set_beta(2.0)
+    changed = {name for name, p in net.named_parameters() if not torch.equal(p, before[name])}
+    assert changed == {"omega"}
+    assert net.omega.tolist() == [4.0] * 5
 
 
 def test_a_net_that_learns_its_first_layer_stays():
