@@ -27,4 +27,11 @@ TOY_RUNS = {
         "evaluations": 2,
         "keep_all": True,
     },
+    "tempering": {
+        "n": 8,
+        "beta_step": 0.95,
+        "samples": 50,
+        "replicas": 4,
+        "overlap_betas": [1.05],
+    },
 }
