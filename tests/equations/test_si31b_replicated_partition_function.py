@@ -2,7 +2,7 @@
 
 Corrected: e^(-N beta^2/4 [n^2 q0^2 + n m (q1^2 - q0^2) - n q1^2]) from the Gaussian weight, where
 the paper prints e^(+N beta^2/2 [...]); the constant -n q1 of SI Eq. (30) gives
-e^(-n (N-i) beta^2 q1/2), where the paper prints e^(-N beta^2 n q1/2) with the wrong sign; 2 cosh
+e^(-n (N-i) beta^2 q1/2), where the paper prints N in place of N-i; 2 cosh
 instead of cosh; the fields beta (h + z + y), since z and y carry the variances; and no additive c'
 in the last line. Chapter 8.
 """
