@@ -79,3 +79,75 @@ def test_overlaps_at_n_200(net, bound):
     error = data["overlap_error"][row][middle].sum()
     distance = abs(data["overlap_probability"][row][middle].sum() - law[middle].sum()) / error
     assert distance < bound if bound else distance > 20
+
+
+# ---- The SK model at N = 50 (Chapter 11) ---------------------------------------------------------
+
+# Relative errors at beta = 1, 1.5, 2 in the runs released with the paper, means of instances 1..3.
+RELEASED_SK = {
+    "1L": (16.2e-4, 31.4e-4, 20.5e-4),
+    "MADE_23": (13.4e-4, 22.1e-4, 11.8e-4),
+    "MADE_32": (14.9e-4, 24.2e-4, 11.6e-4),
+    "SK_RS": (16.0e-4, 32.0e-4, 21.2e-4),
+    "SK_1RSB": (8.3e-4, 17.3e-4, 11.1e-4),
+    "SK_2RSB": (7.6e-4, 16.5e-4, 10.3e-4),
+}
+SK_NETS, MADE_NETS = ("SK_RS", "SK_1RSB", "SK_2RSB"), ("MADE_23", "MADE_32")
+
+
+def sk_errors(net, betas=(1.0, 1.5, 2.0)):
+    """Relative errors against parallel tempering, means of instances 1, 2 and 3."""
+    errors = []
+    for instance in (1, 2, 3):
+        truth, data = (
+            runs.load(RESULTS / f"sk_n50_s{instance}_{name}").data for name in ("tempering", net)
+        )
+        assert np.array_equal(truth["beta"], data["beta"])
+        rows = [np.argmin(abs(data["beta"] - beta)) for beta in betas]
+        errors.append(((data["f"] - truth["f"]) / abs(truth["f"]))[rows])
+    return np.mean(errors, 0)
+
+
+@pytest.mark.parametrize("instance", [1, 2, 3])
+def test_tempering_went_round_and_agrees_with_importance_sampling(instance):
+    data = runs.load(RESULTS / f"sk_n50_s{instance}_tempering").data
+    assert data["swap_rate"].min() > 0.5
+    assert data["round_trips"].min() > 100
+    assert data["f_error"][data["beta"] >= 0.5].max() < 5e-5
+    for net in SK_NETS:
+        found = runs.load(RESULTS / f"sk_n50_s{instance}_{net}").data
+        sure = found["effective_samples"] > 0.9 * found["samples"]
+        assert sure[data["beta"] <= 1].all()
+        error = np.hypot(data["f_error"], found["f_importance_error"])
+        assert (abs(found["f_importance"] - data["f"]) < 4 * error)[sure].all()
+
+
+@pytest.mark.parametrize("net", ["1L", *MADE_NETS])
+def test_sk_baselines_are_trained_as_well_as_the_released_ones(net):
+    assert (sk_errors(net) < 1.03 * np.array(RELEASED_SK[net])).all()
+
+
+@pytest.mark.parametrize("net", SK_NETS)
+def test_k_rsb_nets_against_the_released_ones(net):
+    ratio = sk_errors(net) / RELEASED_SK[net]
+    if net == "SK_RS":  # the released one is no better than 1L
+        assert ratio.max() < 0.7
+    else:
+        assert ratio[0] < 1.2
+        assert ratio.max() < 1.35
+
+
+def test_k_rsb_nets_are_ahead_at_the_transition_and_level_with_each_other():
+    sk = np.array([sk_errors(net) for net in SK_NETS])
+    made = np.array([sk_errors(net) for net in MADE_NETS])
+    assert sk[:, 0].max() < 0.8 * made[:, 0].min()
+    assert (made.max(0) < sk_errors("1L")).all()
+    assert made[:, 2].max() < sk[:, 2].min()  # at beta = 2 it is the other way round
+    assert (sk.max(0) < 1.1 * sk.min(0)).all()
+
+
+def test_what_the_start_is_worth():
+    """From small random numbers SK_RS ends like 1L, as in the paper; SK_1RSB does not mind."""
+    assert sk_errors("SK_RS_paper") == pytest.approx(sk_errors("1L"), rel=0.2)
+    assert (sk_errors("SK_RS") < 0.8 * sk_errors("SK_RS_paper")).all()
+    assert sk_errors("SK_1RSB_paper") == pytest.approx(sk_errors("SK_1RSB"), rel=0.1)
