@@ -191,18 +191,19 @@ def test_the_start_of_a_net_is_its_own_unless_another_is_chosen():
     assert torch.equal(paper.make_net().bias, paper.make_net().bias)
 
 
+def stored_parameters():
+    """Folder -> parameters of the stored results that a net was trained for."""
+    manifests = sorted(RESULTS.glob("*/manifest.json"))
+    found = {path.parent: json.loads(path.read_text())["parameters"] for path in manifests}
+    return {folder: parameters for folder, parameters in found.items() if "net" in parameters}
+
+
 @pytest.mark.parametrize(
-    "folder",
-    sorted(path for path in RESULTS.iterdir() if (path / "manifest.json").exists()),
-    ids=lambda path: path.name,
+    ("folder", "stored"), stored_parameters().items(), ids=lambda value: getattr(value, "name", "")
 )
-def test_a_stored_result_is_of_a_run_that_can_be_asked_for(folder):
+def test_a_stored_result_is_of_a_run_that_can_be_asked_for(folder, stored):
     """The same command finds it and does not work again, whatever parameters came later."""
-    stored = json.loads((folder / "manifest.json").read_text())["parameters"]
-    if "net" not in stored:
-        pytest.skip("of another notebook")
-    stored["overlap_betas"] = tuple(stored["overlap_betas"])
-    run = FreeEnergyRun(**stored)
+    run = FreeEnergyRun(**stored | {"overlap_betas": tuple(stored["overlap_betas"])})
     assert runs.finished(folder, run.parameters(), FreeEnergyRun().parameters())
 
 
