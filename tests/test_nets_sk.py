@@ -221,6 +221,25 @@ def test_moving_there_and_back_changes_nothing():
     torch.testing.assert_close(net.logits(x), logits, rtol=0, atol=1e-12)
 
 
+def test_annealing_carries_what_was_learned_to_the_next_temperature():
+    """With the innermost numbers left behind, a short annealing ends twice as far or more."""
+
+    class Left(SKRSB):
+        @torch.no_grad()
+        def set_beta(self, beta):
+            self.omega.fill_(2 * beta)
+
+    H = arnn.sherrington_kirkpatrick(10, 1)
+    divergences = []
+    for cls in (SKRSB, Left):
+        net = cls(H.to(dtype=torch.float32), 1, beta=0.25)
+        schedule = {"steps": 50, "batch": 300, "lr": 5e-3, "final_lr": 1e-3}
+        training.minimise_free_energy(net, H.to(dtype=torch.float32), [0.25, 0.5, 1, 2], **schedule)
+        with torch.no_grad():
+            divergences.append(float(exact.variational_free_energy(net.double(), H, 2.0).kl))
+    assert 0 < 2 * divergences[0] < divergences[1]
+
+
 def test_after_the_start_of_the_paper_omega_alone_moves():
     net = SKRSB(random_hamiltonian(5, 0), 1, beta=0.5, init="paper")
     before = {name: p.clone() for name, p in net.named_parameters()}
