@@ -31,7 +31,8 @@ _E0, _E1, _E2, _E3, _E4, _E5, _E6 = _polynomial(np.exp2, -0.5, 0.5, 6)
 _L0, _L1, _L2, _L3, _L4, _L5, _L6, _L7, _L8 = _polynomial(lambda t: np.log1p(t) / t, 0, 1, 8)
 
 # Sums may be reordered, which vectors need; NaN and infinity keep their meaning. Without the NumPy
-# error model every division would hide a branch.
+# error model every division would hide a branch. The helpers are inlined by Numba itself: linked as
+# functions of their own they would round differently when compiled and when loaded from the cache.
 _fused = {"fastmath": {"reassoc", "contract", "nsz", "arcp"}, "error_model": "numpy", "cache": True}
 
 
@@ -52,7 +53,7 @@ def _log1p(e):
     return e * (_L0 + e * (_L1 + e * (_L2 + e * p)))
 
 
-@njit(**_fused)
+@njit(inline="always")
 def _log_sigmoid(below, bias, weight, out):
     """out = ln sigma(bias + weight * below); the two rows must not overlap."""
     for b in range(out.shape[0]):
@@ -60,7 +61,7 @@ def _log_sigmoid(below, bias, weight, out):
         out[b] = min(u, _F(0)) - _log1p(_exp_minus(abs(u)))
 
 
-@njit(**_fused)
+@njit(inline="always")
 def _log_sigmoid_and_slope(below, bias, weight, out, slope):
     """The same, and its derivative in u, sigma(-u)."""
     for b in range(out.shape[0]):
@@ -71,13 +72,13 @@ def _log_sigmoid_and_slope(below, bias, weight, out, slope):
         slope[b] = half if u <= _F(0) else _F(1) - half
 
 
-@njit(**_fused)
+@njit(inline="always")
 def _add_scaled(row, scale, out):
     for b in range(out.shape[0]):
         out[b] += scale * row[b]
 
 
-@njit(**_fused)
+@njit(inline="always")
 def _dot(a, c):
     total = _F(0)
     for b in range(a.shape[0]):
@@ -85,7 +86,7 @@ def _dot(a, c):
     return total
 
 
-@njit(**_fused)
+@njit(inline="always")
 def _times_slope(t, slope, below):
     """t *= slope; the sums of t and of t * below."""
     total, with_below = _F(0), _F(0)
@@ -97,7 +98,7 @@ def _times_slope(t, slope, below):
     return total, with_below
 
 
-@njit(**_fused)
+@njit(inline="always")
 def _add_hidden(i, xi, weights, biases, offset, rows, logit):
     """Add the nested log-sigmoids of conditional i to its logits (tile,)."""
     layers = biases.shape[0]
