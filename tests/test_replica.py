@@ -186,6 +186,13 @@ def test_each_step_raises_the_free_energy_less_than_the_one_before(beta):
     assert (rises[1:] < 0.3 * rises[:-1]).all()
 
 
+@pytest.mark.parametrize(("beta", "field"), [(1.5, 0.2), (5.0, 0.5), (5.0, 1.0), (8.0, 0.1)])
+def test_in_a_field_each_step_is_found_and_raises_the_free_energy(beta, field):
+    f = [replica.free_energy(beta, steps, field=field).f for steps in range(4)]
+    assert (np.diff(f) > 0).all()
+    assert (np.diff(f, 2) < 0).all()
+
+
 def test_without_field_the_smallest_overlap_is_not_zero():
     """Fixing q_0 = 0, which symmetry may suggest, costs the first step 8% of what it gains."""
     q1, m = 0.60132141, 0.20424301  # stationary in q_1 and m at q_0 = 0

@@ -203,7 +203,8 @@ def _broken_saddle(beta, fields, n, k, q_symmetric):
     for q, m in _first_guesses(beta, len(fields) / n, q_symmetric):
         found = _newton(beta, fields, n, q, m)
         while found is not None and len(found[1]) < k:
-            found = _newton(beta, fields, n, *_one_step_more(*found))
+            tries = (_newton(beta, fields, n, *guess) for guess in _one_step_more(*found))
+            found = next((solution for solution in tries if solution is not None), None)
         if found is not None:
             return found
     raise RuntimeError(
@@ -225,7 +226,10 @@ def _newton(beta, fields, n, q, m):
 
     def equations(logarithms):
         q, m = unpack(np.clip(logarithms, -14.0, 0.0))
-        dq, dm = _stationarity(beta, fields, n, q, m)
+        try:
+            dq, dm = _stationarity(beta, fields, n, q, m)
+        except ValueError:  # overlaps that no common grid resolves: the search went astray
+            return np.full(2 * k + 1, np.inf)
         gaps = np.diff(q, prepend=0.0)
         # Both vanish as overlaps merge; divided by the gaps they do so at the solution alone.
         return np.append(dq / gaps, dm / gaps[1:] ** 2)
@@ -251,14 +255,26 @@ def _first_guesses(beta, fraction, q_symmetric):
 
 
 def _one_step_more(q, m):
-    """A guess for k + 1 steps from the solution of k: the function m(q) at more places."""
+    """Guesses for k + 1 steps from the solution of k: the function m(q) at more places.
+
+    The first one stretches it over the same overlaps; in a field, where m(q) begins above zero,
+    one with a flatter function or another spread of the overlaps is often the one that leads on.
+    """
     k = len(m)
     lowest = max(q[0] - (q[1] - q[0]) / 2, 0.0)
     places = lowest + (q[-1] - lowest) * np.arange(1, 2 * k + 4, 2) / (2 * k + 3)
     middles = (q[1:] + q[:-1]) / 2
     known = np.append(lowest, middles), np.append(m[0] * lowest / middles[0], m)
-    new = np.interp((places[1:] + places[:-1]) / 2, *known)
-    return places, new + 0.01 * m[0] * np.arange(1, k + 2)
+    new = np.interp((places[1:] + places[:-1]) / 2, *known) + 0.01 * m[0] * np.arange(1, k + 2)
+    for slope in (1.0, 0.5, 0.25, 1.5):
+        for spread in (1.0, 0.8, 1.2):
+            guess = _about_mean(places, spread), _about_mean(new, slope)
+            if guess[0][0] > 0 and guess[0][-1] < 1 and guess[1][0] > 0 and guess[1][-1] < 1:
+                yield guess
+
+
+def _about_mean(values, factor):
+    return values.mean() + factor * (values - values.mean())
 
 
 # ---- Input -------------------------------------------------------------------------------------
