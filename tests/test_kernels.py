@@ -1,5 +1,6 @@
 """The compiled k-RSB network against its plain torch form in float64."""
 
+import os
 import subprocess
 import sys
 
@@ -71,12 +72,34 @@ def test_drawn_log_probabilities_carry_the_gradient():
         assert relative(a, b.double()) < 1e-6
 
 
-def test_zero_couplings_are_skipped_rightly():
-    net = random_net(12, 1, False, seed=5)
+@pytest.mark.parametrize("k", [0, 1, 2])
+def test_fields_that_stay_zero_are_worked_out_once_and_rightly(k):
+    net = random_net(12, k, False, seed=5)
     net.couplings[:, 4:9] = 0
+    net.couplings[:3, 10] = 0
     fast = copy_in_float32(net)
-    x, log_prob = fast.sample(50, torch.Generator().manual_seed(6))
-    assert relative(log_prob, net.log_prob(x.double())) < 1e-5
+    x, log_prob = fast.sample_for_training(50, torch.Generator().manual_seed(6))
+    reference = net.log_prob(x.double())
+    assert relative(log_prob, reference) < 1e-5
+    cost = torch.randn(50, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    (cost * reference).sum().backward()
+    (cost.float() * log_prob).sum().backward()
+    for (name, truth), found in zip(net.named_parameters(), fast.parameters(), strict=True):
+        if truth.requires_grad:
+            assert relative(found.grad, truth.grad) < 1e-5, name
+
+
+def test_a_learned_coupling_of_zero_has_its_gradient():
+    net = random_net(7, 1, True, seed=6)
+    with torch.no_grad():
+        net.couplings.zero_()
+    fast = copy_in_float32(net)
+    x, log_prob = fast.sample_for_training(40, torch.Generator().manual_seed(6))
+    weight = torch.arange(40) % 3 - 1
+    (weight * net.log_prob(x.double())).sum().backward()
+    (weight * log_prob).sum().backward()
+    assert net.couplings.grad.norm() > 0
+    assert relative(fast.couplings.grad, net.couplings.grad) < 1e-5
 
 
 @pytest.mark.parametrize("bias", [-90.0, -20.0, -1.0, 0.0, 1e-4, 3.0, 20.0, 200.0])
@@ -103,6 +126,24 @@ def test_the_number_of_threads_changes_nothing():
     torch.set_num_threads(before)
     for one, two in zip(*gradients, strict=True):
         assert torch.equal(one, two)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_number_of_threads_of_torch_stays(threads):
+    code = f"""
+import torch
+torch.set_num_threads({threads})
+import arnn
+net = arnn.nets.SKRSB(arnn.sherrington_kirkpatrick(6, 1), 1, beta=1.0, dtype=torch.float32)
+net.sample_for_training(10)[1].sum().backward()
+import numba
+print(torch.get_num_threads(), min(2, numba.get_num_threads()))
+"""
+    environment = os.environ | {"NUMBA_NUM_THREADS": "2", "OMP_NUM_THREADS": "2"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == [str(threads), str(threads)], done.stderr
 
 
 def test_float64_is_the_plain_form():

@@ -99,24 +99,59 @@ def _times_slope(t, slope, below):
 
 
 @njit(inline="always")
-def _add_hidden(i, xi, weights, biases, offset, rows, logit):
+def _total(row):
+    total = _F(0)
+    for b in range(row.shape[0]):
+        total += row[b]
+    return total
+
+
+@njit(inline="always")
+def _first_contact(first, learned):
+    """The first spin that acts on each, (n,): no later conditional has a field of zero on it.
+
+    Up to there the field is the same, zero, in every sample, and its log-sigmoids are worked out
+    once instead of for each sample. On a lattice most fields are of this kind. Not for a first
+    layer that is learned, whose gradient needs every sample.
+    """
+    n = first.shape[0]
+    if learned:
+        return np.full(n, -1)
+    contact = np.zeros(n, np.int64)
+    for later in range(n):
+        while contact[later] < later and first[contact[later], later] == 0:
+            contact[later] += 1
+    return contact
+
+
+@njit(inline="always")
+def _add_hidden(i, xi, contact, weights, biases, offset, rows, logit):
     """Add the nested log-sigmoids of conditional i to its logits (tile,)."""
     layers = biases.shape[0]
+    constant = _F(0)
     for later in range(i + 1, xi.shape[0]):
         p = offset + later - i - 1
+        varies = contact[later] < i
+        width = xi.shape[1] if varies else 1
         for s in range(2):
-            below = xi[later]
+            below = xi[later, :width]
             for j in range(layers - 1, -1, -1):
-                above = rows[j % 2]
+                above = rows[j % 2, :width]
                 _log_sigmoid(below, biases[j, s, p], weights[j + 1, s, p], above)
                 below = above
-            _add_scaled(below, weights[0, s, p], logit)
+            if varies:
+                _add_scaled(below, weights[0, s, p], logit)
+            else:
+                constant += weights[0, s, p] * below[0]
+    for b in range(logit.shape[0]):
+        logit[b] += constant
 
 
 @njit(parallel=True, **_fused)
-def _forward(first, omega, base, weights, biases, x, noise, logits):
+def _forward(first, learned, omega, base, weights, biases, x, noise, logits):
     """Fill logits (n, batch); where there is noise, of one sample at least, draw x from it too."""
     n, batch = x.shape
+    contact = _first_contact(first, learned)
     for tile in prange((batch + TILE - 1) // TILE):
         low = tile * TILE
         high = min(batch, low + TILE)
@@ -127,7 +162,7 @@ def _forward(first, omega, base, weights, biases, x, noise, logits):
             logit, spin = logits[i, low:high], x[i, low:high]
             for b in range(high - low):
                 logit[b] = base[i] + omega[i] * xi[i, b]
-            _add_hidden(i, xi, weights, biases, offset, rows, logit)
+            _add_hidden(i, xi, contact, weights, biases, offset, rows, logit)
             offset += n - 1 - i
             if noise.shape[1]:
                 for b in range(high - low):
@@ -142,39 +177,52 @@ def _backward(first, omega, weights, biases, x, grad, d_weights, d_biases, d_ome
     """Gradients, given those of the logits, grad (n, batch); d_first only if it has rows."""
     n, batch = x.shape
     layers = biases.shape[0]
-    for reverse in prange(n):
-        later = n - 1 - reverse  # the longest first
-        xi, t = np.zeros(batch, np.float32), np.empty(batch, np.float32)
-        values = np.empty((layers + 1, batch), np.float32)
-        slopes = np.empty((layers, batch), np.float32)
-        d_xi = np.zeros(batch, np.float32)  # summed over the conditionals up to i
-        for i in range(later):
-            p = i * (n - 1) - i * (i - 1) // 2 + later - i - 1
-            values[layers] = xi
-            for s in range(2):
-                for j in range(layers - 1, -1, -1):
-                    bias, weight = biases[j, s, p], weights[j + 1, s, p]
-                    _log_sigmoid_and_slope(values[j + 1], bias, weight, values[j], slopes[j])
-                d_weights[0, s, p] = _dot(grad[i], values[0])
-                t[:] = grad[i]
-                scale = weights[0, s, p]
-                for j in range(layers):
-                    total, with_below = _times_slope(t, slopes[j], values[j + 1])
-                    d_biases[j, s, p] = scale * total
-                    d_weights[j + 1, s, p] = scale * with_below
-                    scale *= weights[j + 1, s, p]
-                if d_first.shape[0]:
-                    _add_scaled(t, scale, d_xi)
-            if d_first.shape[0]:
-                d_first[i, later] = -_dot(x[i], d_xi)
-            if first[i, later] != 0:
-                _add_scaled(x[i], first[i, later], xi)
-        d_omega[later] = _dot(grad[later], xi)
-        if d_first.shape[0]:
-            # W_sl acts in the conditionals s < i <= l: the sum over all i less that up to s.
-            _add_scaled(grad[later], omega[later], d_xi)
+    learned = d_first.shape[0] > 0
+    contact = _first_contact(first, learned)
+    totals = np.empty(n, np.float32)
+    for i in range(n):
+        totals[i] = _total(grad[i])
+    # The work on spin l grows with l. One of the last half and one of the first half together are
+    # the same work for each turn of the loop, so the threads end at the same time.
+    for index in prange((n + 1) // 2):
+        turn = np.int64(index)  # prange counts in uint64, which Numba turns into floats
+        for half in range(1 if turn == n - 1 - turn else 2):
+            later = turn if half else n - 1 - turn
+            xi, t = np.zeros(batch, np.float32), np.empty(batch, np.float32)
+            values = np.empty((layers + 1, batch), np.float32)
+            slopes = np.empty((layers, batch), np.float32)
+            d_xi = np.zeros(batch, np.float32)  # summed over the conditionals up to i
             for i in range(later):
-                d_first[i, later] += _dot(x[i], d_xi)
+                p = i * (n - 1) - i * (i - 1) // 2 + later - i - 1
+                width = batch if contact[later] < i else 1
+                grad_i = grad[i] if width == batch else totals[i : i + 1]
+                values[layers, :width] = xi[:width]
+                for s in range(2):
+                    for j in range(layers - 1, -1, -1):
+                        bias, weight = biases[j, s, p], weights[j + 1, s, p]
+                        below, value = values[j + 1, :width], values[j, :width]
+                        _log_sigmoid_and_slope(below, bias, weight, value, slopes[j, :width])
+                    d_weights[0, s, p] = _dot(grad_i, values[0, :width])
+                    t[:width] = grad_i
+                    scale = weights[0, s, p]
+                    for j in range(layers):
+                        below = values[j + 1, :width]
+                        total, with_below = _times_slope(t[:width], slopes[j, :width], below)
+                        d_biases[j, s, p] = scale * total
+                        d_weights[j + 1, s, p] = scale * with_below
+                        scale *= weights[j + 1, s, p]
+                    if learned:
+                        _add_scaled(t, scale, d_xi)
+                if learned:
+                    d_first[i, later] = -_dot(x[i], d_xi)
+                if first[i, later] != 0:
+                    _add_scaled(x[i], first[i, later], xi)
+            d_omega[later] = _dot(grad[later], xi)
+            if learned:
+                # W_sl acts in the conditionals s < i <= l: the sum over all i less that up to s.
+                _add_scaled(grad[later], omega[later], d_xi)
+                for i in range(later):
+                    d_first[i, later] += _dot(x[i], d_xi)
 
 
 class _Network(torch.autograd.Function):
@@ -185,7 +233,8 @@ class _Network(torch.autograd.Function):
         _use_threads_of_torch()
         spins = spins.clone(memory_format=torch.contiguous_format)
         logits = torch.empty_like(spins)
-        _forward(*map(_array, (first, omega, base, weights, biases, spins, noise, logits)))
+        numbers = map(_array, (omega, base, weights, biases, spins, noise, logits))
+        _forward(_array(first), ctx.needs_input_grad[2], *numbers)
         ctx.save_for_backward(spins, first, omega, weights, biases)
         ctx.mark_non_differentiable(spins)
         return spins, logits
@@ -223,7 +272,18 @@ def draw(noise, layers):
     return _Network.apply(torch.empty_like(noise), noise, *layers)
 
 
-_MOST_THREADS = get_num_threads()
+def _start_threads():
+    """Start Numba's threads and return their number; PyTorch's own number stays what it was.
+
+    Both may share one OpenMP library, whose number Numba sets when it starts.
+    """
+    chosen = torch.get_num_threads()
+    most = get_num_threads()
+    torch.set_num_threads(chosen)
+    return most
+
+
+_MOST_THREADS = _start_threads()
 
 
 def _use_threads_of_torch():
