@@ -14,7 +14,7 @@ SITE := _build/html
 BUILD := $(BIN)/jupyter-book build book --config _config.yml --path-output .
 
 .DEFAULT_GOAL := help
-.PHONY: help book site execute test lint unit nbval strict browser clean
+.PHONY: help book site execute test bench lint unit nbval strict browser clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ execute: $(INSTALLED) ## refresh the stored outputs in place (CHAPTER=03: of one
 	$(BIN)/python tools/execute.py --jobs $(JOBS) $(CHAPTER)
 
 test: lint unit nbval strict browser ## set up and run every check, as .ci/run does
+
+bench: $(INSTALLED) ## time everything and save benchmarks/table.json (a quarter of an hour, alone)
+	$(BIN)/python benchmarks/run.py
 
 lint: $(INSTALLED) ## check style and format of code and notebooks
 	$(BIN)/ruff check .

@@ -7,8 +7,11 @@ tile of samples and updates them by the recurrence of Paper Eq. (10); the backwa
 spin l after the other, whose field xi_il for all i < l is again a recurrence, and computes each
 log-sigmoid once more.
 
-ln sigma(u) = min(u, 0) - ln(1 + e^-|u|), with polynomials for 2^f and ln(1 + e)/e whose error is
-that of float32. The loops use no library function, since those would not vectorise.
+Inside, all is in base 2: a log-sigmoid is log2 sigma = min(u, 0) - log2(1 + 2^-|u|), with u in
+units of ln 2, which saves a multiplication for each. 2^f, log2(1 + e)/e and 1/(1 + e) are
+polynomials with errors of a few 1e-6, since ln Q is wanted to 1e-5 and gradients to 1e-4. No
+estimate is biased by that: sampling and likelihood use the same function, so Q stays an exactly
+normalised distribution. The loops use no library function, since those would not vectorise.
 """
 
 import numpy as np
@@ -16,9 +19,9 @@ import torch
 from numba import get_num_threads, njit, prange, set_num_threads
 from numpy.polynomial import Chebyshev, Polynomial
 
-TILE = 256  # samples whose fields stay in cache
+TILE = 512  # samples whose fields and rows stay in cache
 _F = np.float32
-_LOG2E = _F(1 / np.log(2))
+_LOG2E, _LN2 = _F(1 / np.log(2)), _F(np.log(2))
 
 
 def _polynomial(function, low, high, degree):
@@ -27,8 +30,9 @@ def _polynomial(function, low, high, degree):
     return fit.convert(kind=Polynomial, domain=[-1, 1], window=[-1, 1]).coef.astype(np.float32)
 
 
-_E0, _E1, _E2, _E3, _E4, _E5, _E6 = _polynomial(np.exp2, -0.5, 0.5, 6)
-_L0, _L1, _L2, _L3, _L4, _L5, _L6, _L7, _L8 = _polynomial(lambda t: np.log1p(t) / t, 0, 1, 8)
+_E0, _E1, _E2, _E3, _E4 = _polynomial(np.exp2, -0.5, 0.5, 4)
+_L0, _L1, _L2, _L3, _L4, _L5, _L6 = _polynomial(lambda t: np.log1p(t) / t / np.log(2), 0, 1, 6)
+_R0, _R1, _R2, _R3 = _polynomial(lambda t: 1 / (1 + t), 0, 1, 3)
 
 # Sums may be reordered, which vectors need; NaN and infinity keep their meaning. Without the NumPy
 # error model every division would hide a branch. The helpers are inlined by Numba itself: linked as
@@ -36,50 +40,71 @@ _L0, _L1, _L2, _L3, _L4, _L5, _L6, _L7, _L8 = _polynomial(lambda t: np.log1p(t) 
 _fused = {"fastmath": {"reassoc", "contract", "nsz", "arcp"}, "error_model": "numpy", "cache": True}
 
 
-@njit(inline="always")
-def _exp_minus(t):
-    """e^-t for t >= 0, as 2^r 2^f with an integer r and |f| <= 1/2."""
-    y = max(-t * _LOG2E, _F(-126))
-    r = np.floor(y + _F(0.5))
-    f = y - r
-    p = _E0 + f * (_E1 + f * (_E2 + f * (_E3 + f * (_E4 + f * (_E5 + f * _E6)))))
-    return p * np.int32((np.int32(r) + np.int32(127)) << np.int32(23)).view(np.float32)
+# The float32 numbers about 1.5 * 2^23 are the integers, and their last bits count them.
+_ROUNDER = _F(1.5 * 2**23)
+_ROUNDER_BITS = np.int32(_ROUNDER.view(np.int32))
 
 
 @njit(inline="always")
-def _log1p(e):
-    """ln(1 + e) for 0 <= e <= 1."""
-    p = _L3 + e * (_L4 + e * (_L5 + e * (_L6 + e * (_L7 + e * _L8))))
-    return e * (_L0 + e * (_L1 + e * (_L2 + e * p)))
+def _exp2_minus(t):
+    """2^-t for t >= 0, as 2^r 2^f with an integer r, added to the exponent, and |f| <= 1/2."""
+    y = max(-t, _F(-126))
+    r = np.int32(_F(y + _ROUNDER).view(np.int32) - _ROUNDER_BITS)
+    f = y - _F(r)
+    p = _E0 + f * (_E1 + f * (_E2 + f * (_E3 + f * _E4)))
+    return np.int32(_F(p).view(np.int32) + np.int32(r << np.int32(23))).view(np.float32)
 
 
 @njit(inline="always")
-def _log_sigmoid(below, bias, weight, out):
-    """out = ln sigma(bias + weight * below); the two rows must not overlap."""
+def _log2_1p(e):
+    """log2(1 + e) for 0 <= e <= 1."""
+    return e * (_L0 + e * (_L1 + e * (_L2 + e * (_L3 + e * (_L4 + e * (_L5 + e * _L6))))))
+
+
+@njit(inline="always")
+def _slope(u, e):
+    """sigma(-u ln 2) from e = 2^-|u|."""
+    r = _R0 + e * (_R1 + e * (_R2 + e * _R3))
+    r *= _F(2) - (_F(1) + e) * r  # one step of Newton squares the error of 1/(1 + e)
+    return r * (_F(1) if u < _F(0) else e)
+
+
+@njit(inline="always")
+def _log2_sigmoid(below, bias, weight, out):
+    """out = log2 sigma(ln 2 (bias + weight * below)); the two rows must not overlap."""
     for b in range(out.shape[0]):
         u = bias + weight * below[b]
-        out[b] = min(u, _F(0)) - _log1p(_exp_minus(abs(u)))
+        out[b] = (u if u < _F(0) else _F(0)) - _log2_1p(_exp2_minus(abs(u)))
 
 
 @njit(inline="always")
-def _log_sigmoid_and_slope(below, bias, weight, out, slope):
-    """The same, and its derivative in u, sigma(-u)."""
+def _add_log2_sigmoid(below, bias, weight, scale, out):
+    """The same, times scale, added to out: the outermost layer."""
     for b in range(out.shape[0]):
         u = bias + weight * below[b]
-        e = _exp_minus(abs(u))
-        out[b] = min(u, _F(0)) - _log1p(e)
-        half = _F(1) / (_F(1) + e)
-        slope[b] = half if u <= _F(0) else _F(1) - half
+        out[b] += scale * ((u if u < _F(0) else _F(0)) - _log2_1p(_exp2_minus(abs(u))))
+
+
+@njit(inline="always")
+def _log2_sigmoid_and_slope(below, bias, weight, out, slope):
+    """As `_log2_sigmoid`, and its derivative in bias + weight * below."""
+    for b in range(out.shape[0]):
+        u = bias + weight * below[b]
+        e = _exp2_minus(abs(u))
+        out[b] = (u if u < _F(0) else _F(0)) - _log2_1p(e)
+        slope[b] = _slope(u, e)
 
 
 @njit(inline="always")
 def _add_scaled(row, scale, out):
+    """Add as many entries as `out` has."""
     for b in range(out.shape[0]):
         out[b] += scale * row[b]
 
 
 @njit(inline="always")
 def _dot(a, c):
+    """The sum of products over as many entries as `a` has."""
     total = _F(0)
     for b in range(a.shape[0]):
         total += a[b] * c[b]
@@ -87,12 +112,12 @@ def _dot(a, c):
 
 
 @njit(inline="always")
-def _times_slope(t, slope, below):
-    """t *= slope; the sums of t and of t * below."""
+def _times_slope(upstream, slope, below, out):
+    """out = upstream * slope; the sums of out and of out * below."""
     total, with_below = _F(0), _F(0)
-    for b in range(t.shape[0]):
-        value = t[b] * slope[b]
-        t[b] = value
+    for b in range(upstream.shape[0]):
+        value = upstream[b] * slope[b]
+        out[b] = value
         total += value
         with_below += value * below[b]
     return total, with_below
@@ -128,23 +153,23 @@ def _first_contact(first, learned):
 def _add_hidden(i, xi, contact, weights, biases, offset, rows, logit):
     """Add the nested log-sigmoids of conditional i to its logits (tile,)."""
     layers = biases.shape[0]
-    constant = _F(0)
+    constant = np.zeros(1, _F)
     for later in range(i + 1, xi.shape[0]):
         p = offset + later - i - 1
         varies = contact[later] < i
         width = xi.shape[1] if varies else 1
         for s in range(2):
             below = xi[later, :width]
-            for j in range(layers - 1, -1, -1):
+            unit = _LOG2E  # the field is in natural units, the rows above it in units of ln 2
+            for j in range(layers - 1, 0, -1):
                 above = rows[j % 2, :width]
-                _log_sigmoid(below, biases[j, s, p], weights[j + 1, s, p], above)
-                below = above
-            if varies:
-                _add_scaled(below, weights[0, s, p], logit)
-            else:
-                constant += weights[0, s, p] * below[0]
+                _log2_sigmoid(below, _LOG2E * biases[j, s, p], unit * weights[j + 1, s, p], above)
+                below, unit = above, _F(1)
+            bias, weight, scale = biases[0, s, p], unit * weights[1, s, p], _LN2 * weights[0, s, p]
+            out = logit if varies else constant
+            _add_log2_sigmoid(below, _LOG2E * bias, weight, scale, out)
     for b in range(logit.shape[0]):
-        logit[b] += constant
+        logit[b] += constant[0]
 
 
 @njit(parallel=True, **_fused)
@@ -172,9 +197,38 @@ def _forward(first, learned, omega, base, weights, biases, x, noise, logits):
                     _add_scaled(spin, first[i, later], xi[later])
 
 
+@njit(inline="always")
+def _add_pair(p, grad, rows, numbers, d_xi):
+    """Add the gradients of the numbers of pair p, given its logit's, and of its field.
+
+    All rows have one entry a sample; values[layers] holds the field xi. d_xi may be empty.
+    """
+    values, slopes, t = rows
+    weights, biases, d_weights, d_biases = numbers
+    layers, width = biases.shape[0], len(grad)
+    for s in range(2):
+        unit = _LOG2E
+        for j in range(layers - 1, -1, -1):
+            below, value = values[j + 1, :width], values[j, :width]
+            bias, weight = _LOG2E * biases[j, s, p], unit * weights[j + 1, s, p]
+            _log2_sigmoid_and_slope(below, bias, weight, value, slopes[j, :width])
+            unit = _F(1)
+        d_weights[0, s, p] += _LN2 * _dot(grad, values[0])
+        scale = weights[0, s, p]
+        for j in range(layers):
+            upstream = t[(j - 1) % 2, :width] if j > 0 else grad
+            slope, below, out = slopes[j, :width], values[j + 1, :width], t[j % 2, :width]
+            total, with_below = _times_slope(upstream, slope, below, out)
+            unit = _LN2 if j + 1 < layers else _F(1)
+            d_biases[j, s, p] += scale * total
+            d_weights[j + 1, s, p] += scale * unit * with_below
+            scale *= weights[j + 1, s, p]
+        _add_scaled(t[(layers - 1) % 2], scale, d_xi)
+
+
 @njit(parallel=True, **_fused)
 def _backward(first, omega, weights, biases, x, grad, d_weights, d_biases, d_omega, d_first):
-    """Gradients, given those of the logits, grad (n, batch); d_first only if it has rows."""
+    """Add the gradients, given those of the logits, grad (n, batch); d_first if it has rows."""
     n, batch = x.shape
     layers = biases.shape[0]
     learned = d_first.shape[0] > 0
@@ -186,43 +240,34 @@ def _backward(first, omega, weights, biases, x, grad, d_weights, d_biases, d_ome
     # the same work for each turn of the loop, so the threads end at the same time.
     for index in prange((n + 1) // 2):
         turn = np.int64(index)  # prange counts in uint64, which Numba turns into floats
+        t, d_xi = np.empty((2, TILE), _F), np.empty(TILE * learned, _F)
+        values, slopes = np.empty((layers + 1, TILE), _F), np.empty((layers, TILE), _F)
+        xi = values[layers]
+        rows, numbers = (values, slopes, t), (weights, biases, d_weights, d_biases)
         for half in range(1 if turn == n - 1 - turn else 2):
             later = turn if half else n - 1 - turn
-            xi, t = np.zeros(batch, np.float32), np.empty(batch, np.float32)
-            values = np.empty((layers + 1, batch), np.float32)
-            slopes = np.empty((layers, batch), np.float32)
-            d_xi = np.zeros(batch, np.float32)  # summed over the conditionals up to i
-            for i in range(later):
-                p = i * (n - 1) - i * (i - 1) // 2 + later - i - 1
-                width = batch if contact[later] < i else 1
-                grad_i = grad[i] if width == batch else totals[i : i + 1]
-                values[layers, :width] = xi[:width]
-                for s in range(2):
-                    for j in range(layers - 1, -1, -1):
-                        bias, weight = biases[j, s, p], weights[j + 1, s, p]
-                        below, value = values[j + 1, :width], values[j, :width]
-                        _log_sigmoid_and_slope(below, bias, weight, value, slopes[j, :width])
-                    d_weights[0, s, p] = _dot(grad_i, values[0, :width])
-                    t[:width] = grad_i
-                    scale = weights[0, s, p]
-                    for j in range(layers):
-                        below = values[j + 1, :width]
-                        total, with_below = _times_slope(t[:width], slopes[j, :width], below)
-                        d_biases[j, s, p] = scale * total
-                        d_weights[j + 1, s, p] = scale * with_below
-                        scale *= weights[j + 1, s, p]
-                    if learned:
-                        _add_scaled(t, scale, d_xi)
-                if learned:
-                    d_first[i, later] = -_dot(x[i], d_xi)
-                if first[i, later] != 0:
-                    _add_scaled(x[i], first[i, later], xi)
-            d_omega[later] = _dot(grad[later], xi)
-            if learned:
-                # W_sl acts in the conditionals s < i <= l: the sum over all i less that up to s.
-                _add_scaled(grad[later], omega[later], d_xi)
+            for low in range(0, batch, TILE):
+                size = min(TILE, batch - low)
+                xi[:], d_xi[:] = 0, 0  # d_xi is summed over the conditionals up to i
                 for i in range(later):
-                    d_first[i, later] += _dot(x[i], d_xi)
+                    spin = x[i, low : low + size]
+                    varies = contact[later] < i
+                    if varies or low == 0:
+                        p = i * (n - 1) - i * (i - 1) // 2 + later - i - 1
+                        upstream = grad[i, low : low + size] if varies else totals[i : i + 1]
+                        _add_pair(p, upstream, rows, numbers, d_xi[:size])
+                    if learned:
+                        d_first[i, later] -= _dot(spin, d_xi)
+                    if first[i, later] != 0:
+                        _add_scaled(spin, first[i, later], xi[:size])
+                grad_later = grad[later, low : low + size]
+                d_omega[later] += _dot(grad_later, xi)
+                if learned:
+                    # W_sl acts in the conditionals s < i <= l: the sum over all i, less that up
+                    # to s, which is subtracted above.
+                    _add_scaled(grad_later, omega[later], d_xi[:size])
+                    for i in range(later):
+                        d_first[i, later] += _dot(x[i, low : low + size], d_xi)
 
 
 class _Network(torch.autograd.Function):
@@ -245,7 +290,7 @@ class _Network(torch.autograd.Function):
         _use_threads_of_torch()
         learned = ctx.needs_input_grad[2]
         d_first = torch.zeros_like(first) if learned else first.new_empty(0, 0)
-        d_weights, d_biases, d_omega = map(torch.empty_like, (weights, biases, omega))
+        d_weights, d_biases, d_omega = map(torch.zeros_like, (weights, biases, omega))
         given = (first, omega, weights, biases, spins, grad)
         _backward(*map(_array, (*given, d_weights, d_biases, d_omega, d_first)))
         d_first = d_first if learned else None

@@ -1,0 +1,199 @@
+"""One measurement in a process of its own: `python benchmarks/measure.py '{"kind": ...}'`.
+
+It prints one line of JSON. A process of its own means that no measurement warms the caches of
+another, that the number of threads is set before any pool starts, and that the peak memory is that
+of this measurement alone. Times are in seconds, memory in MB (10^6 bytes).
+"""
+
+import json
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+
+import numpy as np
+import torch
+from literal import LiteralNetwork, sample_by_forward_passes
+from numba import njit
+
+import arnn
+from arnn import kernels, montecarlo, training
+from arnn.nets import MADE, SKRSB, CurieWeissInfinity, OneParameter, SingleLayer
+
+BETA = 1.0
+
+
+def make_net(name, H):
+    """An untrained float32 net by its name in the book."""
+    where = {"dtype": torch.float32}
+    if name.startswith("SK_"):
+        k = {"SK_RS": 0, "SK_1RSB": 1, "SK_2RSB": 2}[name]
+        return SKRSB(H, k, beta=BETA, **where)
+    if name.startswith("MADE_"):
+        return MADE(H.n, depth=int(name[-2]), width=int(name[-1]), **where)
+    if name == "CW_inf":
+        return CurieWeissInfinity(H.n, BETA, train_shared=True, **where)
+    return {"1P": OneParameter, "1L": SingleLayer}[name](H.n, **where)
+
+
+def times(*functions, repeats):
+    """Seconds of each function, `repeats` of each, in turn; one call before is not counted."""
+    found = [[] for _ in functions]
+    for turn in range(repeats + 1):
+        for function, seconds in zip(functions, found, strict=True):
+            start = time.perf_counter()
+            function()
+            if turn:
+                seconds.append(time.perf_counter() - start)
+    return found
+
+
+def summary(seconds):
+    """Median, minimum and maximum."""
+    return {"median": statistics.median(seconds), "min": min(seconds), "max": max(seconds)}
+
+
+def training_step(net, H, batch):
+    """A function that does one whole step: samples, gradient, Adam."""
+    parameters = [p for p in net.parameters() if p.requires_grad]
+    optimiser = torch.optim.Adam(parameters, lr=1e-4)
+    generator = torch.Generator().manual_seed(1)
+
+    def step():
+        x, log_prob = net.sample_for_training(batch, generator)
+        loss, _ = training.score_function_loss(net, H, BETA, x, log_prob)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+
+    return step
+
+
+def peak_memory():
+    """The largest memory that the process has had, MB."""
+    unit = 1 if platform.system() == "Darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+
+
+def net_times(net, n, batch, repeats, **_):
+    """A whole training step and sampling alone, of one net."""
+    H = arnn.sherrington_kirkpatrick(n, 1, dtype=torch.float32)
+    network = make_net(net, H)
+    before = peak_memory()
+    step, sample = times(
+        training_step(network, H, batch), lambda: network.sample(batch), repeats=repeats
+    )
+    return {
+        "step": summary(step),
+        "sample": summary(sample),
+        "parameters": network.num_parameters(),
+        "memory": peak_memory() - before,
+    }
+
+
+def against_literal(net, n, batch, repeats, **_):
+    """Our step, the literal one and the bare log-sigmoids of ours, in turn."""
+    H = arnn.sherrington_kirkpatrick(n, 1, dtype=torch.float32)
+    network = make_net(net, H)
+    ours = training_step(network, H, batch)
+    literal = training_step(LiteralNetwork(network), H, batch)
+    count = 2 * (network.k + 1) * n * (n - 1) // 2 * batch
+    bare = bare_log_sigmoids(2 * count)  # each is worked out in the forward and the backward pass
+    found = times(ours, literal, bare, repeats=repeats)
+    names = ("step", "literal", "floor")
+    return {"log_sigmoids": 2 * count} | {
+        name: summary(seconds) for name, seconds in zip(names, found, strict=True)
+    }
+
+
+@njit(parallel=True, **kernels._fused)
+def _bare(rows, passes, out):
+    for thread in kernels.prange(rows.shape[0]):
+        bias = np.float32(0.1)
+        for _ in range(passes):
+            kernels._log2_sigmoid(rows[thread], bias, np.float32(1.01), out[thread])
+            bias += np.float32(1e-3)
+
+
+def bare_log_sigmoids(count):
+    """A function that works out `count` log-sigmoids of a row in the first-level cache."""
+    threads = torch.get_num_threads()
+    rows = np.random.default_rng(1).normal(size=(threads, kernels.TILE)).astype(np.float32)
+    passes = count // rows.size
+    out = np.empty_like(rows)
+
+    def run():
+        kernels.set_num_threads(threads)
+        _bare(rows, passes, out)
+
+    return run
+
+
+def against_forward_passes(net, n, batch, repeats, **_):
+    """Incremental sampling, and a full forward pass for each spin."""
+    network = make_net(net, arnn.sherrington_kirkpatrick(n, 1, dtype=torch.float32))
+    ours, passes = times(
+        lambda: network.sample(batch),
+        lambda: sample_by_forward_passes(network, batch),
+        repeats=repeats,
+    )
+    return {"sample": summary(ours), "forward_passes": summary(passes)}
+
+
+def literal_memory(net, n, batch, repeats, **_):
+    """The memory of the literal step, in a process of its own."""
+    H = arnn.sherrington_kirkpatrick(n, 1, dtype=torch.float32)
+    literal = LiteralNetwork(make_net(net, H))
+    before = peak_memory()
+    times(training_step(literal, H, batch), repeats=repeats)
+    return {"memory": peak_memory() - before}
+
+
+def flips(n, beta, repeats, **_):
+    """Proposed flips per second of one Metropolis chain."""
+    H = arnn.sherrington_kirkpatrick(n, 1)
+    (seconds,) = times(
+        lambda: montecarlo.metropolis(H, beta, 100, sweeps=100, burn_in=0, seed=1),
+        repeats=repeats,
+    )
+    return {"flips_per_second": n * 100 * 100 / statistics.median(seconds)}
+
+
+def start(repeats, **_):
+    """Importing arnn beyond torch, and the first use of the compiled loops, in fresh processes."""
+    importing = "import time, torch; t = time.perf_counter(); import arnn; "
+    using = (
+        "net = arnn.nets.SKRSB(arnn.sherrington_kirkpatrick(10, 1), 1, beta=1.0, "
+        "dtype=torch.float32); t = time.perf_counter(); "
+        "net.sample_for_training(10)[1].sum().backward(); "
+    )
+    said = "print(time.perf_counter() - t)"
+
+    def seconds(code):
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        )
+        return float(done.stdout)
+
+    seconds(importing + using + said)  # fills the cache
+    return {
+        "import": summary([seconds(importing + said) for _ in range(repeats)]),
+        "first_use": summary([seconds(importing + using + said) for _ in range(repeats)]),
+    }
+
+
+KINDS = {
+    "net": net_times,
+    "literal": against_literal,
+    "literal_memory": literal_memory,
+    "forward_passes": against_forward_passes,
+    "flips": flips,
+    "start": start,
+}
+
+if __name__ == "__main__":
+    case = json.loads(sys.argv[1])
+    torch.set_num_threads(case["threads"])
+    print(json.dumps(case | KINDS[case["kind"]](**case)))
