@@ -30,7 +30,7 @@ execute: $(INSTALLED) ## refresh the stored outputs in place (CHAPTER=03: of one
 
 test: lint unit nbval strict browser ## set up and run every check, as .ci/run does
 
-bench: $(INSTALLED) ## time everything and save benchmarks/table.json (a quarter of an hour, alone)
+bench: $(INSTALLED) ## time everything and save benchmarks/table.json (10 minutes, on an idle machine)
 	$(BIN)/python benchmarks/run.py
 
 lint: $(INSTALLED) ## check style and format of code and notebooks

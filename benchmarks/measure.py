@@ -15,12 +15,12 @@ import time
 
 import numpy as np
 import torch
-from literal import LiteralNetwork, sample_by_forward_passes
 from numba import njit
 
 import arnn
 from arnn import kernels, montecarlo, training
 from arnn.nets import MADE, SKRSB, CurieWeissInfinity, OneParameter, SingleLayer
+from literal import LiteralNetwork, sample_by_forward_passes
 
 BETA = 1.0
 

@@ -1,0 +1,96 @@
+"""The yardstick of the benchmarks is the same network, and every measurement runs."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+import arnn
+import measure
+import run
+from arnn.nets import MADE, SKRSB
+from literal import LiteralNetwork, sample_by_forward_passes
+
+TABLE = Path(run.__file__).with_name("table.json")
+
+
+@pytest.fixture(params=[0, 1, 2])
+def pair(request):
+    """A k-RSB network with random numbers, and its literal form, in float64."""
+    H = arnn.sherrington_kirkpatrick(7, 3)
+    net = SKRSB(H, request.param, beta=0.8, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        for parameter in net.parameters():
+            if parameter.requires_grad:
+                noise = torch.randn(parameter.shape, generator=torch.Generator().manual_seed(2))
+                parameter.add_(0.3 * noise)
+    return net, LiteralNetwork(net)
+
+
+def test_literal_network_is_the_same_distribution(pair):
+    net, literal = pair
+    x = arnn.exact.configurations(7)
+    assert (net.log_prob(x) - literal.log_prob(x)).abs().max() < 1e-12
+    assert float(literal.log_prob(x).exp().sum()) == pytest.approx(1, abs=1e-12)
+
+
+def test_literal_network_has_the_same_gradient(pair):
+    net, literal = pair
+    x = arnn.exact.configurations(7)
+    cost = torch.linspace(-1, 2, len(x), dtype=torch.float64)
+    (cost * net.log_prob(x)).sum().backward()
+    (cost * literal.log_prob(x)).sum().backward()
+    for i, conditional in enumerate(literal.conditionals):
+        assert conditional.bias.grad == pytest.approx(float(net.bias.grad[i]), abs=1e-9)
+        for ours, theirs in zip(net.weights, conditional.weights, strict=True):
+            assert torch.allclose(ours.grad[:, net.pairs(i)], theirs.grad, atol=1e-9)
+        for ours, theirs in zip(net.biases, conditional.biases, strict=True):
+            assert torch.allclose(ours.grad[:, net.pairs(i)], theirs.grad, atol=1e-9)
+
+
+def check_law(x, net):
+    """The frequencies of all configurations are the probabilities, within 4.5 sigma."""
+    places = ((x > 0).double() @ 2.0 ** torch.arange(net.n, dtype=torch.float64)).long()
+    counts = torch.bincount(places, minlength=2**net.n)
+    states = 2 * ((torch.arange(2**net.n)[:, None] >> torch.arange(net.n)) & 1) - 1
+    p = net.log_prob(states.to(net.dtype)).exp().detach()
+    sigma = (p * (1 - p) / len(x)).sqrt()
+    assert ((counts / len(x) - p).abs() < 4.5 * sigma + 1e-9).all()
+
+
+def test_literal_network_draws_from_it(pair):
+    net, literal = pair
+    x, log_prob = literal.sample(20_000, torch.Generator().manual_seed(3))
+    assert (log_prob - net.log_prob(x)).abs().max() < 1e-12
+    check_law(x, net)
+
+
+def test_sampling_by_forward_passes_draws_from_the_net():
+    net = MADE(5, depth=2, width=3, generator=torch.Generator().manual_seed(4))
+    check_law(sample_by_forward_passes(net, 20_000, torch.Generator().manual_seed(5)), net)
+
+
+KINDS_OF = {
+    "net": ("1P", "CW_inf", "1L", "MADE_32", "SK_1RSB"),
+    "literal": ("SK_RS", "SK_2RSB"),
+    "literal_memory": ("SK_1RSB",),
+    "forward_passes": ("1L", "MADE_23"),
+    "flips": (None,),
+}
+
+
+@pytest.mark.parametrize(("kind", "net"), [(k, net) for k in KINDS_OF for net in KINDS_OF[k]])
+def test_measurement_runs(kind, net):
+    found = measure.KINDS[kind](net=net, n=4, batch=8, repeats=1, beta=1.0)
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_stored_table_has_every_measurement():
+    table = json.loads(TABLE.read_text())
+    wanted = run.cases([50, 100, 200, 400])
+    found = [
+        {key: row[key] for key in case} for case, row in zip(wanted, table["rows"], strict=True)
+    ]
+    assert found == wanted
+    assert len(list(run.as_lines(table["rows"]))) == len(wanted)
