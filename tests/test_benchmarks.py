@@ -8,6 +8,7 @@ import torch
 
 import arnn
 import measure
+import natural_gradient
 import run
 from arnn.nets import MADE, SKRSB
 from literal import LiteralNetwork, sample_by_forward_passes
@@ -32,7 +33,7 @@ def test_literal_network_is_the_same_distribution(pair):
     net, literal = pair
     x = arnn.exact.configurations(7)
     assert (net.log_prob(x) - literal.log_prob(x)).abs().max() < 1e-12
-    assert float(literal.log_prob(x).exp().sum()) == pytest.approx(1, abs=1e-12)
+    assert literal.log_prob(x).exp().sum().item() == pytest.approx(1, abs=1e-12)
 
 
 def test_literal_network_has_the_same_gradient(pair):
@@ -47,6 +48,38 @@ def test_literal_network_has_the_same_gradient(pair):
             assert torch.allclose(ours.grad[:, net.pairs(i)], theirs.grad, atol=1e-9)
         for ours, theirs in zip(net.biases, conditional.biases, strict=True):
             assert torch.allclose(ours.grad[:, net.pairs(i)], theirs.grad, atol=1e-9)
+
+
+def test_natural_direction_solves_the_fisher_equation(pair):
+    """The block of each conditional, from scores of all spins by autograd and from enumeration."""
+    net, _ = pair
+    x = arnn.exact.configurations(7)
+    p = net.log_prob(x).exp().detach()
+    # A batch in which each configuration stands as often as its probability says, nearly.
+    counts = (p * 4e4).round().long()
+    batch = x.repeat_interleave(counts, 0)
+    weight = torch.linspace(-1, 1, len(batch), dtype=torch.float64)
+    found = natural_gradient.natural_directions(net, batch, weight, damping=1e-3)
+    i = 3
+    views = natural_gradient.parameters_of(net, i)
+    rows = []
+    for state in x:
+        net.zero_grad()
+        net.logits(state[None])[0, i].backward()
+        own = [v.grad for v in (net.bias, *net.weights, *net.biases)]
+        parts = [own[0][i : i + 1], own[1][:, net.pairs(i)]]
+        for w, b in zip(own[2 : net.k + 3], own[net.k + 3 :], strict=True):
+            parts += [w[:, net.pairs(i)], b[:, net.pairs(i)]]
+        assert [part.shape for part in parts] == [view.shape for view in views]
+        rows.append(torch.cat([part.flatten() for part in parts]))
+    d = torch.stack(rows)
+    scores = (x[:, i] * torch.sigmoid(-x[:, i] * net.logits(x)[:, i].detach()))[:, None] * d
+    fisher = scores.T @ (scores * (counts / counts.sum())[:, None])
+    of_state = torch.zeros(len(x), dtype=torch.float64)
+    of_state.index_add_(0, torch.arange(len(x)).repeat_interleave(counts), weight)
+    gradient = scores.T @ of_state
+    wanted = torch.linalg.solve(fisher + 1e-3 * torch.eye(len(fisher)), gradient)
+    assert float((found[i] - wanted).norm() / wanted.norm()) < 1e-2
 
 
 def check_law(x, net):
