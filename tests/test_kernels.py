@@ -1,5 +1,6 @@
 """The compiled k-RSB network against its plain torch form in float64."""
 
+import math
 import os
 import subprocess
 import sys
@@ -111,6 +112,16 @@ def test_log_sigmoid_of_any_argument(bias):
     found = kernels.logits(torch.ones(2, 3), (*layers, weights, biases))[0, 0]
     truth = log_expit(np.float64(np.float32(bias))) + np.log(2)
     assert float(found) == pytest.approx(truth, rel=3e-6, abs=3e-6)
+
+
+@pytest.mark.parametrize("broken", ["weights", "biases"])
+def test_a_parameter_that_is_not_a_number_shows(broken):
+    """Training stops at a free energy that is not finite, so no polynomial may hide a NaN."""
+    fast = copy_in_float32(random_net(10, 1, False, seed=8))
+    with torch.no_grad():
+        getattr(fast, broken)[1][0, 3] = math.nan
+    _, log_prob = fast.sample_for_training(20)
+    assert log_prob.isnan().all()
 
 
 def test_the_number_of_threads_changes_nothing():
