@@ -1,4 +1,4 @@
-"""Is the natural gradient of each conditional worth its time? Adam and it, at equal wall time.
+"""Is the natural gradient of each conditional worth its time? It and Adam, error and time.
 
 The conditionals of a k-RSB network share no parameters, so the Fisher matrix of Q is block-diagonal
 and its block for conditional i is an average over the earlier spins alone,
