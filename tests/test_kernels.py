@@ -44,7 +44,9 @@ def relative(found, truth):
 
 @pytest.mark.parametrize("learn_first_layer", [False, True])
 @pytest.mark.parametrize("k", [0, 1, 2, 3])
-@pytest.mark.parametrize(("n", "batch"), [(2, 5), (19, 301), (34, kernels.TILE), (11, 1)])
+@pytest.mark.parametrize(
+    ("n", "batch"), [(2, 5), (19, 301), (34, kernels.TILE), (11, 1), (15, kernels.CHUNK + 77)]
+)
 def test_log_prob_and_gradient_of_the_plain_form(n, batch, k, learn_first_layer):
     net = random_net(n, k, learn_first_layer, seed=n + k)
     fast = copy_in_float32(net)
@@ -58,6 +60,28 @@ def test_log_prob_and_gradient_of_the_plain_form(n, batch, k, learn_first_layer)
     for (name, truth), found in zip(net.named_parameters(), fast.parameters(), strict=True):
         if truth.requires_grad and truth.grad.norm() > 0:
             assert relative(found.grad, truth.grad) < 1e-4, name
+
+
+@pytest.mark.parametrize("learned", [False, True])
+@pytest.mark.parametrize("bias", [0.0, 0.8, 1.0])
+def test_samples_of_one_past_are_treated_once(bias, learned):
+    """As many pasts as distinct beginnings, and no gradient lost; all spins up if bias is 1."""
+    generator = torch.Generator().manual_seed(3)
+    batch, n = kernels.CHUNK + 200, 14
+    up = torch.rand((n, batch), generator=generator) < (1 + bias) / 2
+    spins = 2 * up.float() - 1
+    grad = torch.randn((n, batch), generator=generator)
+    counts, _, sides, grads = kernels._pasts(spins, grad, learned)
+    for chunk, start in enumerate((0, kernels.CHUNK)):
+        here = spins[:, start : start + kernels.CHUNK].numpy()
+        for i in range(n + 1):
+            distinct = len(np.unique(here[:i], axis=1).T) if i else 1
+            assert counts[chunk, i] == (here.shape[1] if learned else distinct)
+        for i in range(n):
+            pasts = slice(start, start + counts[chunk, i])
+            given = float(grad[i, start : start + kernels.CHUNK].sum())
+            assert grads[i, pasts].sum() == pytest.approx(given, abs=1e-3)
+            assert np.abs(sides[i, pasts]).min() == 1
 
 
 def test_drawn_log_probabilities_carry_the_gradient():

@@ -3,9 +3,13 @@
 `SKRSB` calls `logits` and `draw` in place of its plain torch form, which stays the reference. Both
 work on the transposed batch, spins (n, batch), so that the innermost loops run over samples and
 vectorise. Nothing of size (batch, n, n) is ever stored: the forward pass keeps the fields xi of a
-tile of samples and updates them by the recurrence of Paper Eq. (10); the backward pass treats one
+chunk of samples and updates them by the recurrence of Paper Eq. (10); the backward pass treats one
 spin l after the other, whose field xi_il for all i < l is again a recurrence, and computes each
 log-sigmoid once more.
+
+What conditional i works out depends on the spins before i alone, the past. Samples with the same
+past share the work: their fields are kept once, and their gradients are summed first. There are at
+most 2^i pasts, and at low temperatures fewer, so the first conditionals cost little.
 
 Inside, all is in base 2: a log-sigmoid is log2 sigma = min(u, 0) - log2(1 + 2^-|u|), with u in
 units of ln 2, which saves a multiplication for each. 2^f, log2(1 + e)/e and 1/(1 + e) are
@@ -19,7 +23,8 @@ import torch
 from numba import get_num_threads, njit, prange, set_num_threads
 from numpy.polynomial import Chebyshev, Polynomial
 
-TILE = 512  # samples whose fields and rows stay in cache
+CHUNK = 1024  # samples that are told apart by their pasts
+TILE = 512  # pasts whose rows of numbers stay in the first-level cache
 _F = np.float32
 _LOG2E, _LN2 = _F(1 / np.log(2)), _F(np.log(2))
 
@@ -150,26 +155,69 @@ def _first_contact(first, learned):
 
 
 @njit(inline="always")
-def _add_hidden(i, xi, contact, weights, biases, offset, rows, logit):
-    """Add the nested log-sigmoids of conditional i to its logits (tile,)."""
+def _one_past(past, all_differ):
+    """Put all samples into past 0, or each into its own; returns the number of pasts."""
+    for b in range(past.shape[0]):
+        past[b] = b if all_differ else 0
+    return past.shape[0] if all_differ else 1
+
+
+@njit(inline="always")
+def _split(spin, count, past, parent, side, child):
+    """Tell `count` pasts apart by one more spin of the samples; returns how many there are then.
+
+    Of a past with both values one keeps its number, and the other becomes a new past at the end.
+
+    Args:
+        spin: the spin of each sample.
+        past: the past of each sample, (samples,); updated.
+        parent: the past that each one was a part of; filled for the new ones.
+        side: filled with the spin of each past.
+        child: room for as many integers as there are samples.
+    """
+    for g in range(count):
+        side[g], child[g] = _F(0), -1
+    new = count
+    for b in range(spin.shape[0]):
+        g = past[b]
+        if side[g] == _F(0):
+            side[g] = spin[b]
+        elif side[g] != spin[b]:
+            if child[g] < 0:
+                child[g], parent[new], side[new] = new, g, spin[b]
+                new += 1
+            past[b] = child[g]
+    return new
+
+
+@njit(inline="always")
+def _extend(row, count, parent, new):
+    """Copy the field of each past to those that were split from it."""
+    for g in range(count, new):
+        row[g] = row[parent[g]]
+
+
+@njit(inline="always")
+def _add_hidden(i, low, high, xi, contact, weights, biases, offset, rows, logit):
+    """Add the nested log-sigmoids of conditional i to the logits of the pasts low to high."""
     layers = biases.shape[0]
     constant = np.zeros(1, _F)
     for later in range(i + 1, xi.shape[0]):
         p = offset + later - i - 1
         varies = contact[later] < i
-        width = xi.shape[1] if varies else 1
+        width = high - low if varies else 1
         for s in range(2):
-            below = xi[later, :width]
+            below = xi[later, low : low + width]
             unit = _LOG2E  # the field is in natural units, the rows above it in units of ln 2
             for j in range(layers - 1, 0, -1):
                 above = rows[j % 2, :width]
                 _log2_sigmoid(below, _LOG2E * biases[j, s, p], unit * weights[j + 1, s, p], above)
                 below, unit = above, _F(1)
             bias, weight, scale = biases[0, s, p], unit * weights[1, s, p], _LN2 * weights[0, s, p]
-            out = logit if varies else constant
+            out = logit[low:high] if varies else constant
             _add_log2_sigmoid(below, _LOG2E * bias, weight, scale, out)
-    for b in range(logit.shape[0]):
-        logit[b] += constant[0]
+    for g in range(low, high):
+        logit[g] += constant[0]
 
 
 @njit(parallel=True, **_fused)
@@ -177,31 +225,39 @@ def _forward(first, learned, omega, base, weights, biases, x, noise, logits):
     """Fill logits (n, batch); where there is noise, of one sample at least, draw x from it too."""
     n, batch = x.shape
     contact = _first_contact(first, learned)
-    for tile in prange((batch + TILE - 1) // TILE):
-        low = tile * TILE
-        high = min(batch, low + TILE)
-        xi = np.zeros((n, high - low), np.float32)
-        rows = np.empty((2, high - low), np.float32)
+    for chunk in prange((batch + CHUNK - 1) // CHUNK):
+        start = np.int64(chunk) * CHUNK  # prange counts in uint64
+        size = min(CHUNK, batch - start)
+        past, parent, child = np.empty((3, size), np.int32)
+        count = _one_past(past, learned)
+        xi, rows = np.zeros((n, size), _F), np.empty((2, TILE), _F)
+        logit, side = np.empty(size, _F), np.empty(size, _F)
         offset = 0
         for i in range(n):
-            logit, spin = logits[i, low:high], x[i, low:high]
-            for b in range(high - low):
-                logit[b] = base[i] + omega[i] * xi[i, b]
-            _add_hidden(i, xi, contact, weights, biases, offset, rows, logit)
+            for g in range(count):
+                logit[g] = base[i] + omega[i] * xi[i, g]
+            for low in range(0, count, TILE):
+                high = min(count, low + TILE)
+                _add_hidden(i, low, high, xi, contact, weights, biases, offset, rows, logit)
             offset += n - 1 - i
+            for b in range(size):
+                logits[i, start + b] = logit[past[b]]
             if noise.shape[1]:
-                for b in range(high - low):
-                    spin[b] = np.copysign(_F(1), logit[b] - noise[i, low + b])
+                for b in range(start, start + size):
+                    x[i, b] = np.copysign(_F(1), logits[i, b] - noise[i, b])
+            new = _split(x[i, start : start + size], count, past, parent, side, child)
             for later in range(i + 1, n):
+                _extend(xi[later], count, parent, new)
                 if first[i, later] != 0:
-                    _add_scaled(spin, first[i, later], xi[later])
+                    _add_scaled(side, first[i, later], xi[later, :new])
+            count = new
 
 
 @njit(inline="always")
-def _add_pair(p, grad, rows, numbers, d_xi):
-    """Add the gradients of the numbers of pair p, given its logit's, and of its field.
+def _add_pair(p, grad, xi, rows, numbers, d_xi):
+    """Add the gradients of the numbers of pair p, given its logit's, and of its field xi.
 
-    All rows have one entry a sample; values[layers] holds the field xi. d_xi may be empty.
+    All rows have one entry a past. d_xi may be empty.
     """
     values, slopes, t = rows
     weights, biases, d_weights, d_biases = numbers
@@ -209,16 +265,16 @@ def _add_pair(p, grad, rows, numbers, d_xi):
     for s in range(2):
         unit = _LOG2E
         for j in range(layers - 1, -1, -1):
-            below, value = values[j + 1, :width], values[j, :width]
+            below = values[j + 1, :width] if j + 1 < layers else xi
             bias, weight = _LOG2E * biases[j, s, p], unit * weights[j + 1, s, p]
-            _log2_sigmoid_and_slope(below, bias, weight, value, slopes[j, :width])
+            _log2_sigmoid_and_slope(below, bias, weight, values[j, :width], slopes[j, :width])
             unit = _F(1)
         d_weights[0, s, p] += _LN2 * _dot(grad, values[0])
         scale = weights[0, s, p]
         for j in range(layers):
             upstream = t[(j - 1) % 2, :width] if j > 0 else grad
-            slope, below, out = slopes[j, :width], values[j + 1, :width], t[j % 2, :width]
-            total, with_below = _times_slope(upstream, slope, below, out)
+            below = values[j + 1, :width] if j + 1 < layers else xi
+            total, with_below = _times_slope(upstream, slopes[j, :width], below, t[j % 2, :width])
             unit = _LN2 if j + 1 < layers else _F(1)
             d_biases[j, s, p] += scale * total
             d_weights[j + 1, s, p] += scale * unit * with_below
@@ -227,47 +283,79 @@ def _add_pair(p, grad, rows, numbers, d_xi):
 
 
 @njit(parallel=True, **_fused)
-def _backward(first, omega, weights, biases, x, grad, d_weights, d_biases, d_omega, d_first):
-    """Add the gradients, given those of the logits, grad (n, batch); d_first if it has rows."""
+def _gather(x, grad, learned, counts, parents, sides, grads):
+    """Fill what the backward pass wants to know of the pasts, one row of them for each chunk.
+
+    Args:
+        counts: (chunks, n+1): how many pasts each conditional tells apart.
+        parents: (batch,): the past that each one was split from.
+        sides: (n, batch): the spin that follows each past.
+        grads: (n, batch): the gradients of the logits, summed over the samples of each past.
+    """
     n, batch = x.shape
+    for chunk in prange(counts.shape[0]):
+        start = np.int64(chunk) * CHUNK
+        end = min(batch, start + CHUNK)
+        past, child = np.empty((2, end - start), np.int32)
+        counts[chunk, 0] = _one_past(past, learned)
+        for i in range(n):
+            summed = grads[i, start:end]
+            summed[:] = 0
+            for b in range(end - start):
+                summed[past[b]] += grad[i, start + b]
+            spin, parent, side = x[i, start:end], parents[start:end], sides[i, start:end]
+            counts[chunk, i + 1] = _split(spin, counts[chunk, i], past, parent, side, child)
+
+
+@njit(parallel=True, **_fused)
+def _backward(first, learned, omega, weights, biases, pasts, d_weights, d_biases, d_omega, d_first):
+    """Add the gradients, from what `_gather` found; d_first if the first layer is learned."""
+    counts, parents, sides, grads = pasts
+    n, batch = sides.shape
     layers = biases.shape[0]
-    learned = d_first.shape[0] > 0
     contact = _first_contact(first, learned)
-    totals = np.empty(n, np.float32)
-    for i in range(n):
-        totals[i] = _total(grad[i])
+    totals = np.zeros(n, np.float32)
+    for chunk in range(counts.shape[0]):
+        for i in range(n):
+            totals[i] += _total(grads[i, chunk * CHUNK : chunk * CHUNK + counts[chunk, i]])
     # The work on spin l grows with l. One of the last half and one of the first half together are
     # the same work for each turn of the loop, so the threads end at the same time.
     for index in prange((n + 1) // 2):
         turn = np.int64(index)  # prange counts in uint64, which Numba turns into floats
-        t, d_xi = np.empty((2, TILE), _F), np.empty(TILE * learned, _F)
-        values, slopes = np.empty((layers + 1, TILE), _F), np.empty((layers, TILE), _F)
-        xi = values[layers]
-        rows, numbers = (values, slopes, t), (weights, biases, d_weights, d_biases)
+        field, d_field = np.empty(CHUNK, _F), np.empty(CHUNK * learned, _F)
+        rows = (np.empty((layers, TILE), _F), np.empty((layers, TILE), _F), np.empty((2, TILE), _F))
+        numbers = (weights, biases, d_weights, d_biases)
         for half in range(1 if turn == n - 1 - turn else 2):
             later = turn if half else n - 1 - turn
-            for low in range(0, batch, TILE):
-                size = min(TILE, batch - low)
-                xi[:], d_xi[:] = 0, 0  # d_xi is summed over the conditionals up to i
+            for chunk in range(counts.shape[0]):
+                start = chunk * CHUNK
+                end = min(batch, start + CHUNK)
+                field[:], d_field[:] = 0, 0  # d_field is summed over the conditionals up to i
                 for i in range(later):
-                    spin = x[i, low : low + size]
-                    varies = contact[later] < i
-                    if varies or low == 0:
-                        p = i * (n - 1) - i * (i - 1) // 2 + later - i - 1
-                        upstream = grad[i, low : low + size] if varies else totals[i : i + 1]
-                        _add_pair(p, upstream, rows, numbers, d_xi[:size])
+                    p = i * (n - 1) - i * (i - 1) // 2 + later - i - 1
+                    count, new = counts[chunk, i], counts[chunk, i + 1]
+                    side = sides[i, start : start + new]
+                    if contact[later] < i:
+                        for low in range(0, count, TILE):
+                            high = min(count, low + TILE)
+                            upstream = grads[i, start + low : start + high]
+                            d_xi = d_field[low:high]
+                            _add_pair(p, upstream, field[low:high], rows, numbers, d_xi)
+                    elif chunk == 0:
+                        _add_pair(p, totals[i : i + 1], field[:1], rows, numbers, d_field)
                     if learned:
-                        d_first[i, later] -= _dot(spin, d_xi)
+                        d_first[i, later] -= _dot(side, d_field)
+                    _extend(field, count, parents[start:end], new)
                     if first[i, later] != 0:
-                        _add_scaled(spin, first[i, later], xi[:size])
-                grad_later = grad[later, low : low + size]
-                d_omega[later] += _dot(grad_later, xi)
+                        _add_scaled(side, first[i, later], field[:new])
+                grad_later = grads[later, start : start + counts[chunk, later]]
+                d_omega[later] += _dot(grad_later, field)
                 if learned:
                     # W_sl acts in the conditionals s < i <= l: the sum over all i, less that up
                     # to s, which is subtracted above.
-                    _add_scaled(grad_later, omega[later], d_xi[:size])
+                    _add_scaled(grad_later, omega[later], d_field[: end - start])
                     for i in range(later):
-                        d_first[i, later] += _dot(x[i, low : low + size], d_xi)
+                        d_first[i, later] += _dot(sides[i, start:end], d_field)
 
 
 class _Network(torch.autograd.Function):
@@ -291,10 +379,22 @@ class _Network(torch.autograd.Function):
         learned = ctx.needs_input_grad[2]
         d_first = torch.zeros_like(first) if learned else first.new_empty(0, 0)
         d_weights, d_biases, d_omega = map(torch.zeros_like, (weights, biases, omega))
-        given = (first, omega, weights, biases, spins, grad)
-        _backward(*map(_array, (*given, d_weights, d_biases, d_omega, d_first)))
+        pasts = _pasts(spins, grad, learned)
+        given = map(_array, (first, omega, weights, biases))
+        found = map(_array, (d_weights, d_biases, d_omega, d_first))
+        _backward(next(given), learned, *given, pasts, *found)
         d_first = d_first if learned else None
         return None, None, d_first, d_omega, grad.sum(1), d_weights, d_biases
+
+
+def _pasts(spins, grad, learned):
+    """The pasts of a batch as `_backward` takes them; a learned first layer wants every sample."""
+    n, batch = spins.shape
+    counts = np.empty((-(-batch // CHUNK), n + 1), np.int64)
+    parents = np.empty(batch, np.int32)
+    sides, grads = np.empty((2, n, batch), _F)
+    _gather(_array(spins), _array(grad), learned, counts, parents, sides, grads)
+    return counts, parents, sides, grads
 
 
 def logits(spins, layers):
