@@ -77,7 +77,10 @@ WRONG = {
     "steps": [0, -5, 1e3, "1000", None],
     "first_steps": [0, 2.0, "5"],
     "batch": [0, 1, 2e3, "2000"],
-    "lr": [0, -1e-3, math.nan, "1e-3", None],
+    "optimiser": ["sgd", "natural", 1, None],  # MADE has no natural gradient
+    "lr": [0, -1e-3, math.nan, "1e-3"],
+    "damping": [0, -1e-2, math.nan, "1e-2", None],
+    "refresh": [0, 2.5, "20", None],
     "final_lr": [0, -1.0, math.inf, "0"],
     "tolerance": [0, -1e-4, math.nan, "no"],
     "samples": [0, 1, 2e4, None],
@@ -120,6 +123,10 @@ def test_a_wrong_value_is_refused_by_name(name, value):
         (
             {"net": "1L", "init": "paper"},
             "init of 1L must be one of pytorch, released, not 'paper'",
+        ),
+        (
+            {"optimiser": "natural", "net": "MADE"},
+            'optimiser "natural" trains 1L or SKRSB, not MADE',
         ),
         ({"method": "exact", "net": "SKRSB"}, 'method "exact" trains 1P or CW_inf, not SKRSB'),
         ({"method": "exact", "net": "MADE"}, 'method "exact" trains 1P or CW_inf, not MADE'),

@@ -49,8 +49,11 @@ class FreeEnergyRun:
     steps: int = 1000
     first_steps: int | None = None
     batch: int = 2000
-    lr: float = 1e-3
+    optimiser: str = "adam"  # or "natural", for SKRSB and 1L
+    lr: float | None = None  # 1e-3 for Adam, 0.1 for the natural gradient
     final_lr: float | None = None
+    damping: float = 1e-2  # natural gradient only
+    refresh: int = 20  # natural gradient only
     tolerance: float | None = None
     samples: int = 20_000
     overlap_betas: tuple = ()
@@ -65,11 +68,12 @@ class FreeEnergyRun:
             ("model", MODELS),
             ("net", NETS),
             ("method", ("samples", "exact")),
+            ("optimiser", tuple(training.STEP_SIZES)),
             ("dtype", ("float32", "float64")),
             ("device", ("auto", "cpu", "cuda")),
         ):
             require_one_of(name, getattr(self, name), allowed)
-        for name in ("n", "depth", "width", "steps"):
+        for name in ("n", "depth", "width", "steps", "refresh"):
             as_count(name, getattr(self, name))
         for name in ("batch", "samples"):
             as_count(name, getattr(self, name), at_least=2)
@@ -78,7 +82,7 @@ class FreeEnergyRun:
         for name in ("instance", "seed"):
             if getattr(self, name) >= 2**32:
                 raise ValueError(f"{name} must be below 2**32, not {getattr(self, name)}")
-        for name in ("beta_start", "beta_end", "beta_step", "lr"):
+        for name in ("beta_start", "beta_end", "beta_step", "damping"):
             as_positive(name, getattr(self, name))
         for name in ("coupling", "field"):
             as_finite(name, getattr(self, name))
@@ -90,7 +94,7 @@ class FreeEnergyRun:
             require_one_of(f"init of {self.net}", self.init, self._inits())
         if self.first_steps is not None:
             as_count("first_steps", self.first_steps)
-        for name in ("final_lr", "tolerance"):
+        for name in ("lr", "final_lr", "tolerance"):
             if getattr(self, name) is not None:
                 as_positive(name, getattr(self, name))
         require_folder_name(self.output)
@@ -114,6 +118,8 @@ class FreeEnergyRun:
             raise ValueError(f'net {self.net} by method "{self.method}" needs model curie_weiss')
         if self.method == "exact" and self.net not in ("1P", "CW_inf"):
             raise ValueError(f'method "exact" trains 1P or CW_inf, not {self.net}')
+        if self.optimiser == "natural" and self.net not in ("1L", "SKRSB"):
+            raise ValueError(f'optimiser "natural" trains 1L or SKRSB, not {self.net}')
         if self.device == "cuda" and not torch.cuda.is_available():
             raise ValueError("device cuda was asked for, and there is none")
 
@@ -131,6 +137,7 @@ class FreeEnergyRun:
         elsewhere = ("output", "threads", "device")
         values = {k: v for k, v in asdict(self).items() if k not in elsewhere}
         chosen = {"init": self.init or self._inits()[0]}
+        chosen["lr"] = training.STEP_SIZES[self.optimiser] if self.lr is None else self.lr
         return values | chosen | {"overlap_betas": list(self.overlap_betas)}
 
     def _inits(self):
@@ -210,7 +217,8 @@ def _train(settings, checkpoint, progress):
     }
     if settings.method == "exact":
         return training.minimise_exact_free_energy(net, H, settings.betas(), **common)
-    names = ("steps", "batch", "lr", "seed", "first_steps", "final_lr", "tolerance")
+    names = ("steps", "batch", "optimiser", "lr", "damping", "refresh", "seed")
+    names += ("first_steps", "final_lr", "tolerance")
     schedule = {name: getattr(settings, name) for name in names}
     return training.minimise_free_energy(net, H, settings.betas(), **schedule, **common)
 

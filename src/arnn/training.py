@@ -15,6 +15,7 @@ from . import partial_sums
 from .checkpoints import Checkpoint, model_identity
 from .hamiltonians import as_count, as_positive
 from .likelihood import maximise_likelihood
+from .natural_gradient import NaturalGradient
 
 __all__ = [
     "maximise_likelihood",
@@ -22,6 +23,9 @@ __all__ = [
     "minimise_free_energy",
     "score_function_loss",
 ]
+
+# The step size of each optimiser, unless another is asked for.
+STEP_SIZES = {"adam": 1e-3, "natural": 0.1}
 
 
 def score_function_loss(net, H, beta, x, log_prob=None):
@@ -47,7 +51,10 @@ def minimise_free_energy(
     *,
     steps=1000,
     batch=2000,
-    lr=1e-3,
+    optimiser="adam",
+    lr=None,
+    damping=1e-2,
+    refresh=20,
     seed=0,
     first_steps=None,
     final_lr=None,
@@ -59,14 +66,20 @@ def minimise_free_energy(
 ):
     """Anneal a net through the temperatures, minimising its variational free energy at each.
 
-    Adam on `score_function_loss`; the defaults are the schedule of the paper's Sec. IV. The net
-    is changed in place and ends at the last temperature.
+    Adam on `score_function_loss`; the defaults are the schedule of the paper's Sec. IV. The
+    natural gradient is faster for the nets that it is made for: 60 steps of it at each
+    temperature, lr=0.1, final_lr=0.02, end lower than 1000 of Adam (`arnn.natural_gradient`). The
+    net is changed in place and ends at the last temperature.
 
     Args:
         net: an AutoregressiveNet of H.n spins.
         H: a PairwiseHamiltonian on the net's device.
         betas: inverse temperatures in the order of training.
-        steps, batch, lr: Adam steps at each temperature, samples in each, step size.
+        steps, batch: steps at each temperature, and samples in each.
+        optimiser: "adam", or "natural" for `NaturalGradient`.
+        lr: step size; 1e-3 for Adam and 0.1 for the natural gradient if None.
+        damping, refresh: of the natural gradient alone: what is added to the eigenvalues of the
+            Fisher matrices, and the number of steps for which they are kept.
         seed: of the training samples.
         first_steps: steps at the first temperature, `steps` if None.
         final_lr: the step size decays geometrically from lr to this within each temperature;
@@ -88,11 +101,17 @@ def minimise_free_energy(
 
     Raises:
         ValueError: a parameter is out of range, or the checkpoint is damaged or of another run.
-        FloatingPointError: the free energy is no longer finite. The checkpoint of the last good
-            temperature stays.
+        TypeError: optimiser is "natural", and the conditionals of the net share parameters.
+        FloatingPointError: the free energy is no longer finite, or it has risen far above its
+            value at the start of the temperature. The checkpoint of the last good temperature
+            stays.
     """
     betas = _checked_betas(betas)
+    if optimiser not in STEP_SIZES:
+        raise ValueError(f'optimiser must be "adam" or "natural", not {optimiser!r}')
+    lr = STEP_SIZES[optimiser] if lr is None else lr
     schedule = {
+        "optimiser": optimiser,
         "betas": betas,
         "steps": as_count("steps", steps),
         "first_steps": as_count("first_steps", steps if first_steps is None else first_steps),
@@ -102,10 +121,12 @@ def minimise_free_energy(
         "tolerance": None if tolerance is None else as_positive("tolerance", tolerance),
         "seed": as_count("seed", seed, at_least=0),
     }
+    if optimiser == "natural":
+        schedule["damping"] = as_positive("damping", damping)
+        schedule["refresh"] = as_count("refresh", refresh)
     if net.n != H.n:
         raise ValueError(f"the net has {net.n} spins and the Hamiltonian {H.n}")
-    trainable = [p for p in net.parameters() if p.requires_grad]
-    optimiser = Adam(trainable, lr=lr) if trainable else None
+    optimiser = _make_optimiser(net, schedule)
     generator = torch.Generator(net.device).manual_seed(seed)
     saved = Checkpoint(checkpoint, net, (identity or {}) | schedule | model_identity(H))
     records = saved.load(net, optimiser, generator)
@@ -123,6 +144,16 @@ def minimise_free_energy(
     return records
 
 
+def _make_optimiser(net, schedule):
+    """What moves the net, or None where it has nothing to train."""
+    trainable = [p for p in net.parameters() if p.requires_grad]
+    if not trainable:
+        return None
+    if schedule["optimiser"] == "natural":
+        return NaturalGradient(net, schedule["lr"], schedule["damping"])
+    return Adam(trainable, lr=schedule["lr"])
+
+
 def _train_at(net, H, optimiser, generator, schedule, index):
     """Train at one temperature; the learning curves of F/n."""
     beta = schedule["betas"][index]
@@ -136,13 +167,12 @@ def _train_at(net, H, optimiser, generator, schedule, index):
         loss, cost = score_function_loss(net, H, beta, x, log_prob)
         means.append(float(cost.mean()) / (beta * net.n))
         deviations.append(float(cost.std()) / (beta * net.n))
-        if not math.isfinite(means[-1]):
-            raise FloatingPointError(
-                f"the free energy became {means[-1]} at beta = {beta:g}, step {step}; "
-                "try a smaller lr (the checkpoint of the last good temperature is kept)"
-            )
+        _require_convergence(means, deviations, beta)
         optimiser.zero_grad()
         loss.backward()
+        # The matrices are measured anew at each temperature, so that no checkpoint need hold them.
+        if schedule["optimiser"] == "natural" and step % schedule["refresh"] == 0:
+            optimiser.measure(x)
         optimiser.step()
         if schedule["tolerance"] and deviations[-1] < schedule["tolerance"]:
             break
@@ -151,6 +181,19 @@ def _train_at(net, H, optimiser, generator, schedule, index):
         "curve": torch.tensor(means, **as_tensor),
         "curve_std": torch.tensor(deviations, **as_tensor),
     }
+
+
+def _require_convergence(means, deviations, beta):
+    """Stop a training that is lost: F/n not finite, or far above where the temperature began.
+
+    Far is five standard deviations of a single sample and one part in a hundred more.
+    """
+    limit = means[0] + 5 * deviations[0] + 0.01 * abs(means[0])
+    if not math.isfinite(means[-1]) or means[-1] > limit:
+        raise FloatingPointError(
+            f"the free energy became {means[-1]:.6g} at beta = {beta:g}, step {len(means) - 1}; "
+            "try a smaller lr (the checkpoint of the last good temperature is kept)"
+        )
 
 
 def _summary(record):

@@ -78,6 +78,24 @@ class AutoregressiveNet(nn.Module):
         """ln Q(x), (batch,), of spins x (batch, n): the chain rule, sum_i ln sigma(x_i logit_i)."""
         return logsigmoid(x * self.logits(x)).sum(1)
 
+    def own_parameters(self, i):
+        """Where the parameters of conditional i lie, if no other conditional has a share in them.
+
+        Returns:
+            A list of pairs (tensor, index): tensor[index] is a view of some of them.
+
+        Raises:
+            TypeError: the conditionals share parameters.
+        """
+        raise TypeError(f"the conditionals of {self!r} share parameters")
+
+    def logit_slopes(self, i, x):
+        """d logit_i / d theta_i at spins x (batch, n), (parameters, batch).
+
+        theta_i are the numbers of `own_parameters`, flattened, in that order.
+        """
+        raise TypeError(f"the conditionals of {self!r} share parameters")
+
     @torch.no_grad()
     def sample(self, batch, generator=None):
         """Ancestral sampling: independent configurations, spin by spin.

@@ -150,6 +150,14 @@ class SingleLayer(MADE):
     def __init__(self, n, *, generator=None, dtype=torch.float64, device=None):
         super().__init__(n, 1, 1, generator=generator, dtype=dtype, device=device)
 
+    def own_parameters(self, i):
+        """b_i and W_is, s < i."""
+        return [(self.biases[0], slice(i, i + 1)), (self.weights[0], (i, slice(0, i)))]
+
+    def logit_slopes(self, i, x):
+        """1 and the earlier spins, (i+1, batch)."""
+        return torch.cat((x.new_ones(1, len(x)), x.T[:i]))
+
 
 def _uniform(shape, bound, generator):
     return (2 * torch.rand(shape, generator=generator, dtype=torch.float64) - 1) * bound

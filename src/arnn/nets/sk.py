@@ -172,6 +172,34 @@ class SKRSB(AutoregressiveNet):
             columns.append(self.conditional(i, fields))
         return torch.stack(columns, dim=1)
 
+    def own_parameters(self, i):
+        """As `AutoregressiveNet.own_parameters`: b_i and w_0, then w_1, b_1, w_2, b_2, ..."""
+        if self.couplings.requires_grad:
+            return super().own_parameters(i)
+        own = (slice(None), self.pairs(i))
+        own_layers = [(self.bias, slice(i, i + 1)), (self.weights[0], own)]
+        for weight, bias in zip(list(self.weights)[1:], self.biases, strict=True):
+            own_layers += [(weight, own), (bias, own)]
+        return own_layers
+
+    @torch.no_grad()
+    def logit_slopes(self, i, x):
+        """As `AutoregressiveNet.logit_slopes`: the chain rule through the nested log-sigmoids."""
+        own = self.pairs(i)
+        # Of each layer, from the outermost inwards: what goes in, and the slope of what comes out.
+        inputs, slopes = [(self.couplings[:i, i + 1 :].T @ x.T[:i]).expand(2, -1, -1)], []
+        for bias, weight in zip(reversed(self.biases), reversed(self.weights), strict=False):
+            u = torch.addcmul(bias[:, own, None], weight[:, own, None], inputs[0])
+            inputs.insert(0, logsigmoid(u))
+            slopes.insert(0, torch.sigmoid(-u))
+        rows = [x.new_ones(1, 1, len(x)), inputs[0]]
+        upstream = self.weights[0][:, own, None]
+        for weight, slope, below in zip(list(self.weights)[1:], slopes, inputs[1:], strict=True):
+            upstream = upstream * slope
+            rows += [upstream * below, upstream]
+            upstream = upstream * weight[:, own, None]
+        return torch.cat([row.flatten(0, 1) for row in rows])
+
     @torch.no_grad()
     def sample(self, batch, generator=None):
         """As `AutoregressiveNet.sample`."""
