@@ -12,10 +12,10 @@ past share the work: their fields are kept once, and their gradients are summed 
 most 2^i pasts, and at low temperatures fewer, so the first conditionals cost little.
 
 Inside, all is in base 2: a log-sigmoid is log2 sigma = min(u, 0) - log2(1 + 2^-|u|), with u in
-units of ln 2, which saves a multiplication for each. 2^f, log2(1 + e)/e and 1/(1 + e) are
-polynomials with errors of a few 1e-6, since ln Q is wanted to 1e-5 and gradients to 1e-4. No
-estimate is biased by that: sampling and likelihood use the same function, so Q stays an exactly
-normalised distribution. The loops use no library function, since those would not vectorise.
+units of ln 2, which saves a multiplication for each. 2^f and log2(1 + e) are polynomials with
+errors of 3e-6, since ln Q is wanted to 1e-5 and gradients to 1e-4. No estimate is biased by that:
+sampling and likelihood use the same function, so Q stays an exactly normalised distribution. The
+loops use no library function, since those would not vectorise.
 """
 
 import numpy as np
@@ -25,6 +25,7 @@ from numpy.polynomial import Chebyshev, Polynomial
 
 CHUNK = 1024  # samples that are told apart by their pasts
 TILE = 512  # pasts whose rows of numbers stay in the first-level cache
+VECTOR = 32  # rows are filled up to a multiple of this, so that vectors leave no rest
 _F = np.float32
 _LOG2E, _LN2 = _F(1 / np.log(2)), _F(np.log(2))
 
@@ -36,8 +37,11 @@ def _polynomial(function, low, high, degree):
 
 
 _E0, _E1, _E2, _E3, _E4 = _polynomial(np.exp2, -0.5, 0.5, 4)
-_L0, _L1, _L2, _L3, _L4, _L5, _L6 = _polynomial(lambda t: np.log1p(t) / t / np.log(2), 0, 1, 6)
-_R0, _R1, _R2, _R3 = _polynomial(lambda t: 1 / (1 + t), 0, 1, 3)
+# Zero is one of the points of interpolation, so the constant of the logarithm vanishes.
+_LOWEST_NODE = -np.cos(np.pi / 14)
+_, _L0, _L1, _L2, _L3, _L4, _L5 = _polynomial(
+    lambda t: np.log2(1 + t), (1 + _LOWEST_NODE) / (_LOWEST_NODE - 1), 1, 6
+)
 
 # Sums may be reordered, which vectors need; NaN and infinity keep their meaning. Without the NumPy
 # error model every division would hide a branch. The helpers are inlined by Numba itself: linked as
@@ -63,15 +67,13 @@ def _exp2_minus(t):
 @njit(inline="always")
 def _log2_1p(e):
     """log2(1 + e) for 0 <= e <= 1."""
-    return e * (_L0 + e * (_L1 + e * (_L2 + e * (_L3 + e * (_L4 + e * (_L5 + e * _L6))))))
+    return e * (_L0 + e * (_L1 + e * (_L2 + e * (_L3 + e * (_L4 + e * _L5)))))
 
 
 @njit(inline="always")
 def _slope(u, e):
     """sigma(-u ln 2) from e = 2^-|u|."""
-    r = _R0 + e * (_R1 + e * (_R2 + e * _R3))
-    r *= _F(2) - (_F(1) + e) * r  # one step of Newton squares the error of 1/(1 + e)
-    return r * (_F(1) if u < _F(0) else e)
+    return (_F(1) if u < _F(0) else e) / (_F(1) + e)
 
 
 @njit(inline="always")
@@ -98,6 +100,25 @@ def _log2_sigmoid_and_slope(below, bias, weight, out, slope):
         e = _exp2_minus(abs(u))
         out[b] = (u if u < _F(0) else _F(0)) - _log2_1p(e)
         slope[b] = _slope(u, e)
+
+
+@njit(inline="always")
+def _outermost(below, bias, weight, grad, out):
+    """out = grad * slope, of the outermost layer.
+
+    Returns:
+        The sums of grad * log2 sigma(ln 2 (bias + weight * below)), of out, and of out * below.
+    """
+    with_value, total, with_below = _F(0), _F(0), _F(0)
+    for b in range(out.shape[0]):
+        u = bias + weight * below[b]
+        e = _exp2_minus(abs(u))
+        value = grad[b] * _slope(u, e)
+        out[b] = value
+        with_value += grad[b] * ((u if u < _F(0) else _F(0)) - _log2_1p(e))
+        total += value
+        with_below += value * below[b]
+    return with_value, total, with_below
 
 
 @njit(inline="always")
@@ -152,6 +173,12 @@ def _first_contact(first, learned):
         while contact[later] < later and first[contact[later], later] == 0:
             contact[later] += 1
     return contact
+
+
+@njit(inline="always")
+def _padded(count):
+    """The length of a row for `count` pasts; what stands beyond them in a row acts on nothing."""
+    return (count + VECTOR - 1) // VECTOR * VECTOR
 
 
 @njit(inline="always")
@@ -230,14 +257,15 @@ def _forward(first, learned, omega, base, weights, biases, x, noise, logits):
         size = min(CHUNK, batch - start)
         past, parent, child = np.empty((3, size), np.int32)
         count = _one_past(past, learned)
-        xi, rows = np.zeros((n, size), _F), np.empty((2, TILE), _F)
-        logit, side = np.empty(size, _F), np.empty(size, _F)
+        xi, rows = np.zeros((n, _padded(size)), _F), np.empty((2, TILE), _F)
+        logit, side = np.empty(_padded(size), _F), np.zeros(_padded(size), _F)
         offset = 0
         for i in range(n):
-            for g in range(count):
+            width = _padded(count)
+            for g in range(width):
                 logit[g] = base[i] + omega[i] * xi[i, g]
-            for low in range(0, count, TILE):
-                high = min(count, low + TILE)
+            for low in range(0, width, TILE):
+                high = min(width, low + TILE)
                 _add_hidden(i, low, high, xi, contact, weights, biases, offset, rows, logit)
             offset += n - 1 - i
             for b in range(size):
@@ -249,7 +277,7 @@ def _forward(first, learned, omega, base, weights, biases, x, noise, logits):
             for later in range(i + 1, n):
                 _extend(xi[later], count, parent, new)
                 if first[i, later] != 0:
-                    _add_scaled(side, first[i, later], xi[later, :new])
+                    _add_scaled(side, first[i, later], xi[later, : _padded(new)])
             count = new
 
 
@@ -263,18 +291,19 @@ def _add_pair(p, grad, xi, rows, numbers, d_xi):
     weights, biases, d_weights, d_biases = numbers
     layers, width = biases.shape[0], len(grad)
     for s in range(2):
-        unit = _LOG2E
-        for j in range(layers - 1, -1, -1):
-            below = values[j + 1, :width] if j + 1 < layers else xi
+        below, unit = xi, _LOG2E
+        for j in range(layers - 1, 0, -1):
             bias, weight = _LOG2E * biases[j, s, p], unit * weights[j + 1, s, p]
             _log2_sigmoid_and_slope(below, bias, weight, values[j, :width], slopes[j, :width])
-            unit = _F(1)
-        d_weights[0, s, p] += _LN2 * _dot(grad, values[0])
-        scale = weights[0, s, p]
+            below, unit = values[j, :width], _F(1)
+        bias, weight, scale = _LOG2E * biases[0, s, p], unit * weights[1, s, p], weights[0, s, p]
+        with_value, total, with_below = _outermost(below, bias, weight, grad, t[0, :width])
+        d_weights[0, s, p] += _LN2 * with_value
         for j in range(layers):
-            upstream = t[(j - 1) % 2, :width] if j > 0 else grad
-            below = values[j + 1, :width] if j + 1 < layers else xi
-            total, with_below = _times_slope(upstream, slopes[j, :width], below, t[j % 2, :width])
+            if j > 0:
+                below = values[j + 1, :width] if j + 1 < layers else xi
+                upstream, slope = t[(j - 1) % 2, :width], slopes[j, :width]
+                total, with_below = _times_slope(upstream, slope, below, t[j % 2, :width])
             unit = _LN2 if j + 1 < layers else _F(1)
             d_biases[j, s, p] += scale * total
             d_weights[j + 1, s, p] += scale * unit * with_below
@@ -288,9 +317,10 @@ def _gather(x, grad, learned, counts, parents, sides, grads):
 
     Args:
         counts: (chunks, n+1): how many pasts each conditional tells apart.
-        parents: (batch,): the past that each one was split from.
-        sides: (n, batch): the spin that follows each past.
-        grads: (n, batch): the gradients of the logits, summed over the samples of each past.
+        parents: (chunks, CHUNK): the past that each one was split from.
+        sides: (chunks, n, CHUNK): the spin that follows each past.
+        grads: (chunks, n, CHUNK): the gradients of the logits, summed over the samples of each
+            past; zero where there is no past.
     """
     n, batch = x.shape
     for chunk in prange(counts.shape[0]):
@@ -299,11 +329,9 @@ def _gather(x, grad, learned, counts, parents, sides, grads):
         past, child = np.empty((2, end - start), np.int32)
         counts[chunk, 0] = _one_past(past, learned)
         for i in range(n):
-            summed = grads[i, start:end]
-            summed[:] = 0
             for b in range(end - start):
-                summed[past[b]] += grad[i, start + b]
-            spin, parent, side = x[i, start:end], parents[start:end], sides[i, start:end]
+                grads[chunk, i, past[b]] += grad[i, start + b]
+            spin, parent, side = x[i, start:end], parents[chunk], sides[chunk, i]
             counts[chunk, i + 1] = _split(spin, counts[chunk, i], past, parent, side, child)
 
 
@@ -311,13 +339,13 @@ def _gather(x, grad, learned, counts, parents, sides, grads):
 def _backward(first, learned, omega, weights, biases, pasts, d_weights, d_biases, d_omega, d_first):
     """Add the gradients, from what `_gather` found; d_first if the first layer is learned."""
     counts, parents, sides, grads = pasts
-    n, batch = sides.shape
+    chunks, n = sides.shape[:2]
     layers = biases.shape[0]
     contact = _first_contact(first, learned)
     totals = np.zeros(n, np.float32)
-    for chunk in range(counts.shape[0]):
+    for chunk in range(chunks):
         for i in range(n):
-            totals[i] += _total(grads[i, chunk * CHUNK : chunk * CHUNK + counts[chunk, i]])
+            totals[i] += _total(grads[chunk, i])
     # The work on spin l grows with l. One of the last half and one of the first half together are
     # the same work for each turn of the loop, so the threads end at the same time.
     for index in prange((n + 1) // 2):
@@ -327,35 +355,33 @@ def _backward(first, learned, omega, weights, biases, pasts, d_weights, d_biases
         numbers = (weights, biases, d_weights, d_biases)
         for half in range(1 if turn == n - 1 - turn else 2):
             later = turn if half else n - 1 - turn
-            for chunk in range(counts.shape[0]):
-                start = chunk * CHUNK
-                end = min(batch, start + CHUNK)
+            for chunk in range(chunks):
+                parent = parents[chunk]
                 field[:], d_field[:] = 0, 0  # d_field is summed over the conditionals up to i
                 for i in range(later):
                     p = i * (n - 1) - i * (i - 1) // 2 + later - i - 1
                     count, new = counts[chunk, i], counts[chunk, i + 1]
-                    side = sides[i, start : start + new]
+                    side = sides[chunk, i, : _padded(new)]
                     if contact[later] < i:
-                        for low in range(0, count, TILE):
-                            high = min(count, low + TILE)
-                            upstream = grads[i, start + low : start + high]
-                            d_xi = d_field[low:high]
+                        for low in range(0, _padded(count), TILE):
+                            high = min(_padded(count), low + TILE)
+                            upstream, d_xi = grads[chunk, i, low:high], d_field[low:high]
                             _add_pair(p, upstream, field[low:high], rows, numbers, d_xi)
                     elif chunk == 0:
                         _add_pair(p, totals[i : i + 1], field[:1], rows, numbers, d_field)
                     if learned:
                         d_first[i, later] -= _dot(side, d_field)
-                    _extend(field, count, parents[start:end], new)
+                    _extend(field, count, parent, new)
                     if first[i, later] != 0:
-                        _add_scaled(side, first[i, later], field[:new])
-                grad_later = grads[later, start : start + counts[chunk, later]]
+                        _add_scaled(side, first[i, later], field[: _padded(new)])
+                grad_later = grads[chunk, later]
                 d_omega[later] += _dot(grad_later, field)
                 if learned:
                     # W_sl acts in the conditionals s < i <= l: the sum over all i, less that up
                     # to s, which is subtracted above.
-                    _add_scaled(grad_later, omega[later], d_field[: end - start])
+                    _add_scaled(grad_later, omega[later], d_field)
                     for i in range(later):
-                        d_first[i, later] += _dot(sides[i, start:end], d_field)
+                        d_first[i, later] += _dot(sides[chunk, i], d_field)
 
 
 class _Network(torch.autograd.Function):
@@ -390,9 +416,10 @@ class _Network(torch.autograd.Function):
 def _pasts(spins, grad, learned):
     """The pasts of a batch as `_backward` takes them; a learned first layer wants every sample."""
     n, batch = spins.shape
-    counts = np.empty((-(-batch // CHUNK), n + 1), np.int64)
-    parents = np.empty(batch, np.int32)
-    sides, grads = np.empty((2, n, batch), _F)
+    chunks = -(-batch // CHUNK)
+    counts = np.empty((chunks, n + 1), np.int64)
+    parents = np.empty((chunks, CHUNK), np.int32)
+    sides, grads = np.zeros((2, chunks, n, CHUNK), _F)
     _gather(_array(spins), _array(grad), learned, counts, parents, sides, grads)
     return counts, parents, sides, grads
 
