@@ -18,7 +18,8 @@ import pytest
 import torch
 from papermill.exceptions import PapermillExecutionError
 
-from arnn import exact, runs
+import arnn
+from arnn import estimators, exact, experiments, runs
 from arnn.experiments import FreeEnergyRun, run_free_energy
 
 BOOK = Path(__file__).resolve().parent.parent / "book"
@@ -231,6 +232,23 @@ def test_a_run_records_each_temperature(tmp_path):
     assert data["overlap_probability"].sum() == pytest.approx(1)
 
 
+def test_the_kept_samples_are_those_of_the_estimates(tmp_path):
+    options = {"model": "sherrington_kirkpatrick", "net": "1L", "n": 11, "samples": 2000}
+    run = small(tmp_path / "result", overlap_betas=(0.5, 1.5), **options)
+    data = run_free_energy(run, progress=False).data
+    assert data["kept_spins"].shape == (2, 2000, 2)
+    assert data["kept_spins"].dtype == np.uint8
+    for row, beta in enumerate(run.overlap_betas):
+        x = experiments.unpack_spins(data["kept_spins"][row], 11)
+        law = estimators.overlap_distribution(x, blocks=experiments.OVERLAP_BLOCKS)
+        np.testing.assert_allclose(law.probability, data["overlap_probability"][row], atol=1e-12)
+        H = arnn.sherrington_kirkpatrick(11, 1)
+        f = (torch.as_tensor(data["kept_log_prob"][row]) / beta + H.energy(x)) / 11
+        at = data["beta"].tolist().index(beta)
+        error = math.hypot(float(f.std()) / math.sqrt(2000), data["f_error"][at])
+        assert abs(float(f.mean()) - data["f"][at]) < 4 * error
+
+
 def test_a_run_by_the_exact_method_records_the_exact_divergence(tmp_path):
     run = small(tmp_path / "result", net="CW_inf", method="exact", dtype="float64")
     data = run_free_energy(run, progress=False).data
@@ -258,6 +276,7 @@ def test_curves_that_ended_early_are_filled_up(tmp_path):
         {"net": "1L", "model": "sherrington_kirkpatrick", "instance": 3},
         {"net": "CW_inf", "field": 0.1},
         {"net": "SKRSB", "model": "sherrington_kirkpatrick", "k": 1, "init": "paper"},
+        {"net": "SKRSB", "model": "sherrington_kirkpatrick", "optimiser": "natural"},
         {"net": "CW_inf", "method": "exact"},
     ],
 )

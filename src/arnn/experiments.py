@@ -19,6 +19,7 @@ INITS = {"SKRSB": ("physics", "paper"), "MADE": ("pytorch", "released")}
 # Estimates are made by generators of their own, far from the training seeds.
 ESTIMATE_SEED = 1_000_003
 OVERLAP_BLOCKS = 20  # of samples, for the error of the overlap distribution
+KEPT_SAMPLES = 2000  # at each temperature of overlap_betas, at most
 
 
 @dataclass(frozen=True)
@@ -234,10 +235,22 @@ def _estimates(settings, net, H, beta, index):
         estimate = estimators.free_energy(net, H, beta, settings.samples, **options)
         record = estimate._asdict()
     if beta in settings.overlap_betas:
-        x, _ = net.sample(settings.samples, generator)
+        x, log_prob = net.sample(settings.samples, generator)
         law = estimators.overlap_distribution(x, blocks=OVERLAP_BLOCKS)
         record |= {"overlap_probability": law.probability, "overlap_error": law.error}
+        record["kept_spins"] = pack_spins(x[:KEPT_SAMPLES])
+        record["kept_log_prob"] = log_prob[:KEPT_SAMPLES].cpu()
     return record
+
+
+def pack_spins(x):
+    """Spins x (samples, n) as bits, uint8 (samples, ceil(n/8)), 1 for up."""
+    return torch.from_numpy(np.packbits((x > 0).cpu().numpy(), axis=1))
+
+
+def unpack_spins(packed, n):
+    """The spins (samples, n) of +-1 in float64, from an array that `pack_spins` made."""
+    return torch.from_numpy(np.unpackbits(packed, axis=1, count=n) * 2.0 - 1.0)
 
 
 def _collect(records):
@@ -252,7 +265,7 @@ def _collect(records):
     laws = [record for record in records if "overlap_probability" in record]
     if laws:
         data["overlap_beta"] = np.array([record["beta"] for record in laws])
-        for name in ("overlap_probability", "overlap_error"):
+        for name in ("overlap_probability", "overlap_error", "kept_spins", "kept_log_prob"):
             data[name] = np.array([record[name].numpy() for record in laws])
     return data
 
