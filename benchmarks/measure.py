@@ -6,6 +6,7 @@ of this measurement alone. Times are in seconds, memory in MB (10^6 bytes).
 """
 
 import json
+import math
 import platform
 import resource
 import statistics
@@ -19,6 +20,7 @@ from numba import njit
 
 import arnn
 from arnn import kernels, montecarlo, training
+from arnn.natural_gradient import NaturalGradient
 from arnn.nets import MADE, SKRSB, CurieWeissInfinity, OneParameter, SingleLayer
 from literal import LiteralNetwork, sample_by_forward_passes
 
@@ -55,10 +57,10 @@ def summary(seconds):
     return {"median": statistics.median(seconds), "min": min(seconds), "max": max(seconds)}
 
 
-def training_step(net, H, batch):
-    """A function that does one whole step: samples, gradient, Adam."""
+def training_step(net, H, batch, optimiser=None):
+    """A function that does one whole step: samples, gradient, optimiser; Adam if None."""
     parameters = [p for p in net.parameters() if p.requires_grad]
-    optimiser = torch.optim.Adam(parameters, lr=1e-4)
+    optimiser = optimiser or torch.optim.Adam(parameters, lr=1e-4)
     generator = torch.Generator().manual_seed(1)
 
     def step():
@@ -106,6 +108,41 @@ def against_literal(net, n, batch, repeats, **_):
     return {"log_sigmoids": 2 * count} | {
         name: summary(seconds) for name, seconds in zip(names, found, strict=True)
     }
+
+
+def natural_times(net, n, batch, repeats, **_):
+    """Measuring the Fisher blocks, and a step of the natural gradient without that."""
+    H = arnn.sherrington_kirkpatrick(n, 1, dtype=torch.float32)
+    network = make_net(net, H)
+    optimiser = NaturalGradient(network)
+    x, _ = network.sample(batch)
+    refresh, step = times(
+        lambda: optimiser.measure(x),
+        training_step(network, H, batch, optimiser),
+        repeats=repeats,
+    )
+    return {"step": summary(step), "refresh": summary(refresh)}
+
+
+def lattice(n, batch, repeats, **_):
+    """A step of SK_RS on an open square lattice of n spins with couplings +-1, and on the SK model.
+
+    The step of the lattice costs less, because most of its fields are zero for most spins.
+    """
+    length = math.isqrt(n)
+    signs = np.random.default_rng(1).choice([-1.0, 1.0], size=(2, n))
+    right = [(i, i + 1, signs[0, i]) for i in range(n) if (i + 1) % length]
+    down = [(i, i + length, signs[1, i]) for i in range(n - length)]
+    couplings = np.zeros((n, n))
+    for i, j, value in right + down:
+        couplings[i, j] = couplings[j, i] = value
+    models = {
+        "step": arnn.PairwiseHamiltonian(couplings, dtype=torch.float32),
+        "dense": arnn.sherrington_kirkpatrick(n, 1, dtype=torch.float32),
+    }
+    steps = [training_step(make_net("SK_RS", H), H, batch) for H in models.values()]
+    found = times(*steps, repeats=repeats)
+    return {name: summary(seconds) for name, seconds in zip(models, found, strict=True)}
 
 
 @njit(parallel=True, **kernels._fused)
@@ -188,6 +225,8 @@ KINDS = {
     "net": net_times,
     "literal": against_literal,
     "literal_memory": literal_memory,
+    "natural": natural_times,
+    "lattice": lattice,
     "forward_passes": against_forward_passes,
     "flips": flips,
     "start": start,

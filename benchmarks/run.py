@@ -48,6 +48,13 @@ def cases(sizes):
         {"kind": "net", "net": "SK_1RSB", "n": largest, "batch": batch} | one
         for batch in (250, 1000, 4000)
     ]
+    rows += [
+        {"kind": "natural", "net": net, "n": n, "batch": 2000} | one
+        for net in ("1L", *SK)
+        for n in sizes
+        if n <= 200
+    ]
+    rows += [{"kind": "lattice", "n": n, "batch": 500} | one for n in (100, 400, 900)]
     memory = {"net": "SK_1RSB", "n": largest, "batch": 2000} | one | {"repeats": 1}
     rows.append({"kind": "literal_memory"} | memory)
     rows += [{"kind": "flips", "n": largest, "beta": beta} | one for beta in (0.5, 1.0, 2.0)]
@@ -85,9 +92,12 @@ def as_lines(rows):
     for row in rows:
         where = f"{row.get('net', ''):8} n={row.get('n', '-'):>4} batch={row.get('batch', '-'):>4}"
         parts = []
-        for name in ("step", "sample", "literal", "floor", "forward_passes", "import", "first_use"):
+        for name in ("step", "sample", "literal", "floor", "refresh", "dense", "forward_passes"):
             if name in row:
                 parts.append(f"{name} {row[name]['median'] * 1e3:.1f} ms")
+        for name in ("import", "first_use"):
+            if name in row:
+                parts.append(f"{name} {row[name]['median']:.2f} s")
         if "literal" in row and "step" in row:
             parts.append(f"literal/ours {row['literal']['median'] / row['step']['median']:.1f}")
             parts.append(f"ours/floor {row['step']['median'] / row['floor']['median']:.2f}")

@@ -50,38 +50,6 @@ def test_literal_network_has_the_same_gradient(pair):
             assert torch.allclose(ours.grad[:, net.pairs(i)], theirs.grad, atol=1e-9)
 
 
-def test_natural_direction_solves_the_fisher_equation(pair):
-    """The block of each conditional, from scores of all spins by autograd and from enumeration."""
-    net, _ = pair
-    x = arnn.exact.configurations(7)
-    p = net.log_prob(x).exp().detach()
-    # A batch in which each configuration stands as often as its probability says, nearly.
-    counts = (p * 4e4).round().long()
-    batch = x.repeat_interleave(counts, 0)
-    weight = torch.linspace(-1, 1, len(batch), dtype=torch.float64)
-    found = natural_gradient.natural_directions(net, batch, weight, damping=1e-3)
-    i = 3
-    views = natural_gradient.parameters_of(net, i)
-    rows = []
-    for state in x:
-        net.zero_grad()
-        net.logits(state[None])[0, i].backward()
-        own = [v.grad for v in (net.bias, *net.weights, *net.biases)]
-        parts = [own[0][i : i + 1], own[1][:, net.pairs(i)]]
-        for w, b in zip(own[2 : net.k + 3], own[net.k + 3 :], strict=True):
-            parts += [w[:, net.pairs(i)], b[:, net.pairs(i)]]
-        assert [part.shape for part in parts] == [view.shape for view in views]
-        rows.append(torch.cat([part.flatten() for part in parts]))
-    d = torch.stack(rows)
-    scores = (x[:, i] * torch.sigmoid(-x[:, i] * net.logits(x)[:, i].detach()))[:, None] * d
-    fisher = scores.T @ (scores * (counts / counts.sum())[:, None])
-    of_state = torch.zeros(len(x), dtype=torch.float64)
-    of_state.index_add_(0, torch.arange(len(x)).repeat_interleave(counts), weight)
-    gradient = scores.T @ of_state
-    wanted = torch.linalg.solve(fisher + 1e-3 * torch.eye(len(fisher)), gradient)
-    assert float((found[i] - wanted).norm() / wanted.norm()) < 1e-2
-
-
 def check_law(x, net):
     """The frequencies of all configurations are the probabilities, within 4.5 sigma."""
     places = ((x > 0).double() @ 2.0 ** torch.arange(net.n, dtype=torch.float64)).long()
@@ -108,6 +76,8 @@ KINDS_OF = {
     "net": ("1P", "CW_inf", "1L", "MADE_32", "SK_1RSB"),
     "literal": ("SK_RS", "SK_2RSB"),
     "literal_memory": ("SK_1RSB",),
+    "natural": ("1L", "SK_1RSB"),
+    "lattice": (None,),
     "forward_passes": ("1L", "MADE_23"),
     "flips": (None,),
 }
@@ -117,6 +87,23 @@ KINDS_OF = {
 def test_measurement_runs(kind, net):
     found = measure.KINDS[kind](net=net, n=4, batch=8, repeats=1, beta=1.0)
     assert json.loads(json.dumps(found)) == found
+
+
+@pytest.mark.parametrize("optimiser", natural_gradient.SCHEDULES)
+def test_trial_of_the_natural_gradient_runs(optimiser):
+    options = {"n": 5, "k": 0, "instance": 1, "steps": 20, "samples": 4000}
+    found = natural_gradient.measured(optimiser=optimiser, **options)
+    H = arnn.sherrington_kirkpatrick(5, 1)
+    true = -float(arnn.exact.log_partition(H, natural_gradient.BETA)) / natural_gradient.BETA / 5
+    assert -4 * found["f_error"] < found["f"] - true < 0.01
+
+
+def test_stored_trial_has_every_training():
+    rows = json.loads(natural_gradient.RESULT.read_text())["rows"]
+    wanted = list(natural_gradient.cases(50))
+    assert [
+        {key: row[key] for key in case} for case, row in zip(wanted, rows, strict=True)
+    ] == wanted
 
 
 def test_stored_table_has_every_measurement():
