@@ -9,15 +9,19 @@ export OMP_NUM_THREADS ?= 1
 CHAPTER ?=
 
 BIN := .venv/bin
+RUNS_BIN := .venv-runs/bin
 INSTALLED := .venv/.installed
+RUNS_INSTALLED := .venv-runs/.installed
 SITE := _build/html
+# For Snakemake, such as RUNS_FLAGS="--config device=cuda" or "--profile book/runs/profiles/slurm"
+RUNS_FLAGS ?= --cores $(JOBS)
 BUILD := $(BIN)/jupyter-book build book --config _config.yml --path-output .
 
 .DEFAULT_GOAL := help
-.PHONY: help book site execute test bench lint unit nbval strict browser clean
+.PHONY: help book site execute runs test bench lint unit runs-smoke nbval strict browser clean
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 book: execute site ## set up, execute every chapter afresh, build the site
 
@@ -28,7 +32,12 @@ site: $(INSTALLED) ## build the site from the stored outputs
 execute: $(INSTALLED) ## refresh the stored outputs in place (CHAPTER=03: of one chapter)
 	$(BIN)/python tools/execute.py --jobs $(JOBS) $(CHAPTER)
 
-test: lint unit nbval strict browser ## set up and run every check, as .ci/run does
+runs: $(INSTALLED) $(RUNS_INSTALLED) ## do every run of book/runs/sweep.yaml that has no result yet (hours)
+	$(BIN)/python book/runs/sweep.py stamp
+	$(RUNS_BIN)/snakemake --snakefile book/runs/Snakefile --keep-going --rerun-incomplete \
+	  --rerun-triggers mtime --quiet rules --config python=$(CURDIR)/$(BIN)/python $(RUNS_FLAGS)
+
+test: lint unit runs-smoke nbval strict browser ## set up and run every check, as .ci/run does
 
 bench: $(INSTALLED) ## time everything and save benchmarks/table.json (10 minutes, on an idle machine)
 	$(BIN)/python benchmarks/run.py
@@ -39,7 +48,11 @@ lint: $(INSTALLED) ## check style and format of code and notebooks
 
 # The steps of `make test`, in its order; each can be called alone.
 unit: $(INSTALLED)
-	$(BIN)/python -m pytest -n $(JOBS) --ignore tests/browser
+	$(BIN)/python -m pytest -n $(JOBS) --ignore tests/browser --ignore tests/sweep
+
+# The table of runs at toy sizes, through Snakemake and papermill.
+runs-smoke: $(INSTALLED) $(RUNS_INSTALLED)
+	$(BIN)/python -m pytest tests/sweep
 
 # Loadscope keeps the cells of a chapter together, in one kernel.
 nbval: $(INSTALLED)
@@ -57,7 +70,7 @@ browser:
 
 clean: ## delete what was built; the installed .venv stays
 	rm -rf _build .pytest_cache .ruff_cache .hypothesis
-	find . -name .venv -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -print0 | xargs -0 rm -rf
+	find . -name '.venv*' -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -print0 | xargs -0 rm -rf
 
 $(INSTALLED): requirements.txt pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is not on the PATH. Install Python 3.11," \
@@ -66,4 +79,10 @@ $(INSTALLED): requirements.txt pyproject.toml
 	@echo "Installing the pinned packages into .venv. The first time takes some minutes."
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(RUNS_INSTALLED): requirements-runs.txt
+	@test -x $(RUNS_BIN)/python || $(PYTHON) -m venv .venv-runs
+	@echo "Installing Snakemake into .venv-runs."
+	$(RUNS_BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-runs.txt
 	@touch $@
