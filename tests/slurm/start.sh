@@ -5,6 +5,13 @@ set -euo pipefail
 folder=$(realpath -m "$1")
 mkdir -p "$folder"/{state,spool}
 
+# Jobs look for the configuration in this place only.
+standard=/etc/slurm/slurm.conf
+if [ -e "$standard" ]; then
+  echo "$standard is there: this machine has a Slurm of its own, which the tests leave alone" >&2
+  exit 1
+fi
+
 command -v slurmctld >/dev/null && command -v slurmd >/dev/null && command -v munged >/dev/null || {
   apt-get update -q
   DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends slurm-wlm munge
@@ -15,6 +22,7 @@ install -d -o munge -g munge -m 0755 /run/munge
 [ -s /etc/munge/munge.key ] || mungekey --create
 chown munge: /etc/munge/munge.key
 pgrep -x munged >/dev/null || runuser -u munge -- /usr/sbin/munged
+until munge -n >/dev/null 2>&1; do sleep 0.2; done
 
 cpus=$(nproc)
 cat > "$folder/slurm.conf" <<CONF
@@ -43,7 +51,8 @@ NodeName=$(hostname -s) NodeAddr=127.0.0.1 CPUs=$cpus RealMemory=8000 State=UNKN
 PartitionName=cpu Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 PartitionName=gpu Nodes=ALL MaxTime=INFINITE State=UP
 CONF
-export SLURM_CONF="$folder/slurm.conf"
+mkdir -p /etc/slurm
+ln -sfn "$folder/slurm.conf" "$standard"
 slurmctld
 slurmd
 for _ in $(seq 60); do
