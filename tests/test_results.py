@@ -93,14 +93,17 @@ RELEASED_SK = {
     "SK_2RSB": (7.6e-4, 16.5e-4, 10.3e-4),
 }
 SK_NETS, MADE_NETS = ("SK_RS", "SK_1RSB", "SK_2RSB"), ("MADE_23", "MADE_32")
+# The trainings that chapter 11 compares.
+ADAM = {net: f"{net}_adam" for net in ("1L", *SK_NETS)}
 
 
-def sk_errors(net, betas=(1.0, 1.5, 2.0)):
+def sk_errors(net, betas=(1.0, 1.5, 2.0), labels=ADAM):
     """Relative errors against parallel tempering, means of instances 1, 2 and 3."""
     errors = []
     for instance in (1, 2, 3):
         truth, data = (
-            runs.load(RESULTS / f"sk_n50_s{instance}_{name}").data for name in ("tempering", net)
+            runs.load(RESULTS / f"sk_n50_s{instance}_{name}").data
+            for name in ("tempering", labels.get(net, net))
         )
         assert np.array_equal(truth["beta"], data["beta"])
         rows = [np.argmin(abs(data["beta"] - beta)) for beta in betas]
@@ -115,7 +118,7 @@ def test_tempering_went_round_and_agrees_with_importance_sampling(instance):
     assert data["round_trips"].min() > 100
     assert data["f_error"][data["beta"] >= 0.5].max() < 5e-5
     for net in SK_NETS:
-        found = runs.load(RESULTS / f"sk_n50_s{instance}_{net}").data
+        found = runs.load(RESULTS / f"sk_n50_s{instance}_{ADAM[net]}").data
         sure = found["effective_samples"] > 0.9 * found["samples"]
         assert sure[data["beta"] <= 1].all()
         error = np.hypot(data["f_error"], found["f_importance_error"])
@@ -151,3 +154,36 @@ def test_what_the_start_is_worth():
     assert sk_errors("SK_RS_paper") == pytest.approx(sk_errors("1L"), rel=0.2)
     assert (sk_errors("SK_RS") < 0.8 * sk_errors("SK_RS_paper")).all()
     assert sk_errors("SK_1RSB_paper") == pytest.approx(sk_errors("SK_1RSB"), rel=0.1)
+
+
+# ---- The same nets, trained by the natural gradient --------------------------------------------
+
+NATURAL = {}  # folders are named after the nets themselves
+
+
+@pytest.mark.parametrize("net", ["1L", *SK_NETS])
+def test_natural_trainings_are_at_least_as_good_as_the_released_runs(net):
+    """At most 1e-4 of |f| above them; well below for the k-RSB nets."""
+    errors = sk_errors(net, labels=NATURAL)
+    assert (errors < np.array(RELEASED_SK[net]) + 1e-4).all()
+    if net != "1L":
+        assert (errors < 0.92 * np.array(RELEASED_SK[net])).all()
+
+
+def test_well_trained_k_rsb_nets_hardly_differ_and_are_ahead_of_every_made():
+    sk = np.array([sk_errors(net, labels=NATURAL) for net in SK_NETS])
+    made = np.array([sk_errors(net) for net in MADE_NETS])
+    assert (np.diff(sk, axis=0) < 0).all()  # every step of nesting lowers the error
+    assert (sk[0] < 1.1 * sk[2]).all()  # by a tenth at most, all together
+    assert (sk.max(0) < 0.9 * made.min(0)).all()
+
+
+@pytest.mark.parametrize("n", [100])
+def test_natural_trainings_of_sk_1rsb_reach_the_released_free_energies(n):
+    """Means over the instances at beta = 1, 1.5, 2, in the runs released with the paper."""
+    released = np.array([-0.935992, -0.810516, -0.774618])
+    found = []
+    for instance in (1, 2, 3):
+        data = runs.load(RESULTS / f"sk_n{n}_s{instance}_SK_1RSB").data
+        found.append([data["f"][np.argmin(abs(data["beta"] - beta))] for beta in (1.0, 1.5, 2.0)])
+    assert (np.mean(found, 0) < released + 1e-4 * abs(released)).all()
