@@ -35,11 +35,11 @@ execute: $(INSTALLED) ## refresh the stored outputs in place (CHAPTER=03: of one
 runs: $(INSTALLED) $(RUNS_INSTALLED) ## do every run of book/runs/sweep.yaml that has no result yet (hours)
 	$(BIN)/python book/runs/sweep.py stamp
 	$(RUNS_BIN)/snakemake --snakefile book/runs/Snakefile --keep-going --rerun-incomplete \
-	  --rerun-triggers mtime --quiet rules --config python=$(CURDIR)/$(BIN)/python $(RUNS_FLAGS)
+	  --rerun-triggers mtime --quiet rules $(RUNS_FLAGS)
 
 test: lint unit runs-smoke nbval strict browser ## set up and run every check, as .ci/run does
 
-bench: $(INSTALLED) ## time everything and save benchmarks/table.json (10 minutes, on an idle machine)
+bench: $(INSTALLED) ## time everything and save benchmarks/table.json (a quarter of an hour, on an idle machine)
 	$(BIN)/python benchmarks/run.py
 
 lint: $(INSTALLED) ## check style and format of code and notebooks
