@@ -113,7 +113,7 @@ def finished(row, results=RESULTS):
     settings = _settings(row, results / row.name)
     if not (results / row.name).exists():
         return False
-    found = type(settings)().parameters() | runs.verify(results / row.name)["parameters"]
+    found = runs.parameters_of(results / row.name, type(settings)().parameters())
     return found == settings.parameters()
 
 

@@ -103,6 +103,14 @@ def verify(path):
     return load(path).manifest
 
 
+def parameters_of(path, defaults=None):
+    """The parameters of the result at `path`, which is verified.
+
+    `defaults` are the values of parameters that are younger than the result.
+    """
+    return (defaults or {}) | verify(path)["parameters"]
+
+
 def finished(path, parameters, defaults=None):
     """Whether `path` holds the verified result of a run with just these parameters.
 
@@ -114,7 +122,7 @@ def finished(path, parameters, defaults=None):
     path = Path(path)
     if not path.exists():
         return False
-    found = (defaults or {}) | verify(path)["parameters"]
+    found = parameters_of(path, defaults)
     for name in sorted(set(found) | set(parameters)):
         if found.get(name) != parameters.get(name):
             raise ValueError(

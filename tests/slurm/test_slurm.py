@@ -1,20 +1,16 @@
 """A sweep on a real Slurm of one node: `make test-slurm`. Needs root on Debian."""
 
-import json
 import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
+from sweeping import ROOT, SMOKE, command, hashes
 
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
-SNAKEMAKE = ROOT / ".venv-runs" / "bin" / "snakemake"
-SMOKE = ROOT / "tests" / "sweep" / "smoke.yaml"
 PROFILE = ROOT / "book" / "runs" / "profiles" / "slurm"
 
 
@@ -29,29 +25,14 @@ def slurm(tmp_path_factory):
         subprocess.run([HERE / "stop.sh", folder], check=True)
 
 
-def command(folder, *options):
-    """The call that carries out folder/table.yaml."""
-    config = {name: folder / name for name in ("results", "work")} | {"device": "cpu"}
-    config |= {"python": sys.executable, "table": folder / "table.yaml"}
-    call = [SNAKEMAKE, "--snakefile", ROOT / "book" / "runs" / "Snakefile"]
-    call += ["--keep-going", "--rerun-incomplete", *options, "--config"]
-    return [*map(str, call), *(f"{name}={value}" for name, value in config.items())]
-
-
 def on_slurm(folder):
-    """The same, as jobs of Slurm; the test's Slurm keeps no accounts."""
+    """The call that does it by jobs of Slurm; the Slurm of these tests keeps no accounts."""
     # Short waits, since everything is on one machine.
-    options = ["--profile", PROFILE, "--latency-wait", 10, "--seconds-between-status-checks", 2]
+    options = ["--rerun-incomplete", "--profile", PROFILE, "--latency-wait", 10]
+    options += ["--seconds-between-status-checks", 2]
     options += ["--slurm-status-command", "squeue", "--slurm-no-account"]
     options += ["--slurm-init-seconds-before-status-checks", 2]
     return command(folder, *options)
-
-
-def hashes(folder):
-    return {
-        path.parent.name: json.loads(path.read_text())["sha256"]
-        for path in (folder / "results").glob("*/manifest.json")
-    }
 
 
 def jobs(state):

@@ -1,46 +1,21 @@
 """Snakemake carries out a table of runs: all of it, once, and on after a failure."""
 
-import json
 import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
+import sweep
 import yaml
-
-ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(ROOT / "book" / "runs"))
-import sweep  # noqa: E402, a script beside the notebooks, which Snakemake imports too
-
-SNAKEMAKE = ROOT / ".venv-runs" / "bin" / "snakemake"
-SMOKE = Path(__file__).with_name("smoke.yaml")
-
-
-def command(folder, *options):
-    """The call that carries out folder/table.yaml."""
-    config = {name: folder / name for name in ("results", "work")} | {"device": "cpu"}
-    config |= {"python": sys.executable, "table": folder / "table.yaml"}
-    call = [SNAKEMAKE, "--snakefile", ROOT / "book" / "runs" / "Snakefile", "--cores", "2"]
-    call += ["--keep-going", "--rerun-triggers", "mtime", *options, "--config"]
-    return [*map(str, call), *(f"{name}={value}" for name, value in config.items())]
+from sweeping import SMOKE, command, hashes
 
 
 def snakemake(folder, *options):
     """Carry out the table of a folder; returns the finished process."""
-    return subprocess.run(
-        command(folder, *options), cwd=folder, capture_output=True, text=True, timeout=600
-    )
-
-
-def hashes(folder):
-    return {
-        path.parent.name: json.loads(path.read_text())["sha256"]
-        for path in (folder / "results").glob("*/manifest.json")
-    }
+    call = command(folder, "--cores", 2, *options)
+    return subprocess.run(call, cwd=folder, capture_output=True, text=True, timeout=600)
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +81,8 @@ def test_a_killed_sweep_goes_on_and_ends_with_the_same_results(done, tmp_path):
     """Kill it and all that it started in the middle, then call again."""
     shutil.copy(SMOKE, tmp_path / "table.yaml")
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = subprocess.Popen(command(tmp_path), cwd=tmp_path, start_new_session=True, **quiet)
+    call = command(tmp_path, "--cores", 2)
+    process = subprocess.Popen(call, cwd=tmp_path, start_new_session=True, **quiet)
     try:
         for _ in range(1200):
             if hashes(tmp_path):
