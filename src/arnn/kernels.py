@@ -406,9 +406,9 @@ class _Network(torch.autograd.Function):
         d_first = torch.zeros_like(first) if learned else first.new_empty(0, 0)
         d_weights, d_biases, d_omega = map(torch.zeros_like, (weights, biases, omega))
         pasts = _pasts(spins, grad, learned)
-        given = map(_array, (first, omega, weights, biases))
+        given = map(_array, (omega, weights, biases))
         found = map(_array, (d_weights, d_biases, d_omega, d_first))
-        _backward(next(given), learned, *given, pasts, *found)
+        _backward(_array(first), learned, *given, pasts, *found)
         d_first = d_first if learned else None
         return None, None, d_first, d_omega, grad.sum(1), d_weights, d_biases
 

@@ -43,7 +43,7 @@ class NaturalGradient(Optimizer):
             not determine from moving far; too small a value loses the training.
 
     Raises:
-        TypeError: the conditionals of the net share parameters.
+        TypeError: the net has no `own_parameters`.
         ValueError: lr or damping is not a positive finite number.
     """
 

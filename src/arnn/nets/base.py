@@ -85,16 +85,17 @@ class AutoregressiveNet(nn.Module):
             A list of pairs (tensor, index): tensor[index] is a view of some of them.
 
         Raises:
-            TypeError: the conditionals share parameters.
+            TypeError: the net has not been given this; most share parameters among conditionals.
         """
-        raise TypeError(f"the conditionals of {self!r} share parameters")
+        raise TypeError(f"there is no natural gradient for {self!r}")
 
     def logit_slopes(self, i, x):
         """d logit_i / d theta_i at spins x (batch, n), (parameters, batch).
 
-        theta_i are the numbers of `own_parameters`, flattened, in that order.
+        theta_i are the numbers of `own_parameters`, flattened, in that order, and TypeError is
+        raised where that is.
         """
-        raise TypeError(f"the conditionals of {self!r} share parameters")
+        raise TypeError(f"there is no natural gradient for {self!r}")
 
     @torch.no_grad()
     def sample(self, batch, generator=None):
