@@ -18,7 +18,7 @@ RUNS_FLAGS ?= --cores $(JOBS)
 BUILD := $(BIN)/jupyter-book build book --config _config.yml --path-output .
 
 .DEFAULT_GOAL := help
-.PHONY: help book site execute runs test bench lint unit runs-smoke test-slurm nbval strict browser clean
+.PHONY: help book site execute runs test bench lint unit runs-smoke test-slurm test-gpu nbval strict browser clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,7 +48,8 @@ lint: $(INSTALLED) ## check style and format of code and notebooks
 
 # The steps of `make test`, in its order; each can be called alone.
 unit: $(INSTALLED)
-	$(BIN)/python -m pytest -n $(JOBS) --ignore tests/browser --ignore tests/sweep --ignore tests/slurm
+	$(BIN)/python -m pytest -n $(JOBS) --ignore tests/browser --ignore tests/sweep --ignore tests/slurm \
+	  --ignore tests/gpu
 
 # The table of runs at toy sizes, through Snakemake and papermill.
 runs-smoke: $(INSTALLED) $(RUNS_INSTALLED)
@@ -57,6 +58,10 @@ runs-smoke: $(INSTALLED) $(RUNS_INSTALLED)
 # Not a part of `make test`: installs Debian's Slurm, as root, and sends the toy table through it.
 test-slurm: $(INSTALLED) $(RUNS_INSTALLED)
 	$(BIN)/python -m pytest tests/slurm
+
+# Not a part of `make test`: needs an NVIDIA GPU, a torch that can use it, and a C compiler.
+test-gpu: $(INSTALLED)
+	$(BIN)/python -m pytest tests/gpu
 
 # Loadscope keeps the cells of a chapter together, in one kernel.
 nbval: $(INSTALLED)

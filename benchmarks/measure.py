@@ -61,7 +61,7 @@ def training_step(net, H, batch, optimiser=None):
     """A function that does one whole step: samples, gradient, optimiser; Adam if None."""
     parameters = [p for p in net.parameters() if p.requires_grad]
     optimiser = optimiser or torch.optim.Adam(parameters, lr=1e-4)
-    generator = torch.Generator().manual_seed(1)
+    generator = torch.Generator(H.device).manual_seed(1)
 
     def step():
         x, log_prob = net.sample_for_training(batch, generator)
@@ -122,6 +122,35 @@ def natural_times(net, n, batch, repeats, **_):
         repeats=repeats,
     )
     return {"step": summary(step), "refresh": summary(refresh)}
+
+
+def gpu_times(net, n, batch, repeats, **_):
+    """A whole training step on a GPU, and the part of it that its special functions must take.
+
+    A k-RSB network works out each log-sigmoid forwards and backwards, an exponential and a
+    logarithm each time.
+    """
+    H = arnn.sherrington_kirkpatrick(n, 1, dtype=torch.float32, device="cuda")
+    network = make_net(net, H).to("cuda")
+    step = training_step(network, H, batch)
+
+    def finished_step():
+        step()
+        torch.cuda.synchronize()
+
+    (seconds,) = times(finished_step, repeats=repeats)
+    found = {"step": summary(seconds), "gpu": torch.cuda.get_device_name()}
+    found["memory"] = torch.cuda.max_memory_allocated() / 1e6
+    if isinstance(network, SKRSB):
+        functions = 2 * 2 * 2 * (network.k + 1) * n * (n - 1) // 2 * batch
+        rate = special_functions_per_second(torch.cuda.get_device_properties("cuda"))
+        found["roofline"] = functions / rate / found["step"]["median"]
+    return found
+
+
+def special_functions_per_second(gpu):
+    """What an NVIDIA GPU can do at most: 16 in each cycle of each multiprocessor; kHz to Hz."""
+    return 16 * gpu.multi_processor_count * gpu.clock_rate * 1e3
 
 
 def lattice(n, batch, repeats, **_):
@@ -226,6 +255,7 @@ KINDS = {
     "literal": against_literal,
     "literal_memory": literal_memory,
     "natural": natural_times,
+    "gpu": gpu_times,
     "lattice": lattice,
     "forward_passes": against_forward_passes,
     "flips": flips,

@@ -12,6 +12,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+import torch
 from tqdm import tqdm
 
 HERE = Path(__file__).resolve().parent
@@ -19,7 +20,7 @@ NETS = ("1P", "CW_inf", "1L", "MADE_23", "MADE_32", "SK_RS", "SK_1RSB", "SK_2RSB
 SK = ("SK_RS", "SK_1RSB", "SK_2RSB")
 
 
-def cases(sizes):
+def cases(sizes, gpu=False):
     """Every measurement as a dict; `sizes` are the numbers of spins of the main table."""
     common = {"batch": 2000, "repeats": 5}
     rows = []
@@ -59,6 +60,12 @@ def cases(sizes):
     rows.append({"kind": "literal_memory"} | memory)
     rows += [{"kind": "flips", "n": largest, "beta": beta} | one for beta in (0.5, 1.0, 2.0)]
     rows.append({"kind": "start"} | one)
+    if gpu:
+        rows += [
+            {"kind": "gpu", "net": net, "n": n, "batch": 2000, "threads": 1, "repeats": 5}
+            for net in ("1L", "MADE_23", *SK)
+            for n in sizes
+        ]
     return rows
 
 
@@ -106,6 +113,8 @@ def as_lines(rows):
             parts.append(f"passes/ours {ratio:.1f}")
         if "memory" in row:
             parts.append(f"memory {row['memory']:.0f} MB")
+        if "roofline" in row:
+            parts.append(f"{row['roofline']:.2f} of the special functions that {row['gpu']} can do")
         if "flips_per_second" in row:
             parts.append(f"beta={row['beta']:g} {row['flips_per_second']:.3g} proposed flips/s")
         yield f"{row['kind']:14} {where} threads={row['threads']}  " + ", ".join(parts)
@@ -117,7 +126,7 @@ def main():
     parser.add_argument("--sizes", type=int, nargs="+", default=[50, 100, 200, 400])
     parser.add_argument("--output", type=Path, default=HERE / "table.json")
     options = parser.parse_args()
-    bar = tqdm(cases(options.sizes), unit="measurement")
+    bar = tqdm(cases(options.sizes, torch.cuda.is_available()), unit="measurement")
     rows = []
     for case in bar:
         rows.append(measure(case))

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -87,6 +88,11 @@ KINDS_OF = {
 def test_measurement_runs(kind, net):
     found = measure.KINDS[kind](net=net, n=4, batch=8, repeats=1, beta=1.0)
     assert json.loads(json.dumps(found)) == found
+
+
+def test_special_functions_of_a_gpu():
+    h100 = SimpleNamespace(multi_processor_count=132, clock_rate=1_980_000)
+    assert measure.special_functions_per_second(h100) == pytest.approx(4.18e12, rel=1e-3)
 
 
 @pytest.mark.parametrize("optimiser", natural_gradient.SCHEDULES)

@@ -12,7 +12,7 @@ from scipy.special import log_expit
 from torch.nn.functional import logsigmoid
 
 from arnn import PairwiseHamiltonian, kernels
-from arnn.nets import SKRSB
+from arnn.nets import SKRSB, sk
 
 
 def random_net(n, k, learn_first_layer, seed):
@@ -194,7 +194,7 @@ def test_without_the_compiler_the_plain_form_takes_over_and_says_so_once():
 import sys, warnings
 sys.modules["numba"] = None
 import torch, arnn
-from arnn.nets import SKRSB
+from arnn.nets import SKRSB, sk
 net = SKRSB(arnn.sherrington_kirkpatrick(6, 1), 1, beta=1.0, dtype=torch.float32)
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
@@ -205,3 +205,66 @@ print(len(caught), caught[0].message)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("1 ")
     assert "Numba" in done.stdout
+
+
+class Fused(SKRSB):
+    """A net on the CPU that goes the way of those on a GPU, with another backend than theirs."""
+
+    backend = "aot_eager"  # needs no compiler of its own
+
+    def _kernels(self):
+        return None
+
+    def _chain(self, fields):
+        return sk.compiled_chain(self.backend) if fields > 1 else super()._chain(fields)
+
+
+def as_fused(net, backend="aot_eager"):
+    """The same net as a `Fused` one."""
+    H = PairwiseHamiltonian(torch.zeros(net.n, net.n), net.fields)
+    copy = Fused(H, net.k, beta=1.0, learn_first_layer=net.couplings.requires_grad)
+    copy.load_state_dict(net.state_dict())
+    copy.backend = backend
+    return copy
+
+
+@pytest.mark.parametrize("learn_first_layer", [False, True])
+@pytest.mark.parametrize("k", [0, 1, 2, 3])
+def test_the_chain_that_gpus_compile_is_the_plain_form(k, learn_first_layer):
+    net = random_net(9, k, learn_first_layer, seed=11)
+    fused = as_fused(net)
+    x, log_prob = fused.sample_for_training(33, torch.Generator().manual_seed(1))
+    reference = net.log_prob(x)
+    assert relative(log_prob, reference) < 1e-12
+    assert relative(fused.log_prob(x), reference) < 1e-12
+    cost = torch.randn(33, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    (cost * reference).sum().backward()
+    (cost * log_prob).sum().backward()
+    for (name, truth), found in zip(net.named_parameters(), fused.parameters(), strict=True):
+        if truth.requires_grad and truth.grad.norm() > 0:
+            assert relative(found.grad, truth.grad) < 1e-12, name
+
+
+def test_the_conditionals_share_what_is_compiled_on_a_gpu():
+    compiled = []
+
+    def backend(graph, _inputs):
+        compiled.append(graph)
+        return graph.forward
+
+    for n in (7, 12):
+        fused = as_fused(random_net(n, 1, False, seed=12), backend)
+        fused.sample_for_training(10)
+        fused.sample_for_training(20)
+    assert len(compiled) == 1
+    fused.sample(10)  # the same without gradients
+    assert len(compiled) == 2
+
+
+def test_a_gpu_without_its_compiler_takes_the_plain_form_and_says_so_once(monkeypatch):
+    monkeypatch.setattr(sk.importlib.util, "find_spec", lambda _name: None)
+    sk.compiled_chain.cache_clear()
+    with pytest.warns(UserWarning, match="Triton missing"):
+        assert sk.compiled_chain() is sk.nested_log_sigmoids
+    assert sk.compiled_chain() is sk.nested_log_sigmoids
+    sk.compiled_chain.cache_clear()

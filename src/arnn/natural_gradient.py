@@ -8,8 +8,6 @@ spins, so the Fisher matrix of Q has one block for each conditional:
 where the average over x_i is already taken and that over the earlier spins is one over samples.
 """
 
-import math
-
 import torch
 from torch.linalg import solve_triangular
 from torch.optim import Optimizer
@@ -83,9 +81,8 @@ class NaturalGradient(Optimizer):
             half = solve_triangular(factor, gradient[:, None], upper=False)
             direction = solve_triangular(factor.T, half, upper=True)[:, 0]
             # The divergence of the step is lr^2 direction (F + damping) direction / 2 at most.
-            square = float(half.square().sum())
-            if square * lr**2 > 2 * LARGEST_KL:
-                direction *= math.sqrt(2 * LARGEST_KL / square) / lr
+            # Kept as a tensor: a number would make a GPU wait for each conditional.
+            direction *= (2 * LARGEST_KL / half.square().sum()).sqrt().div(lr).clamp(max=1)
             start = 0
             for tensor, index in own:
                 part = tensor[index]

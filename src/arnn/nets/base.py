@@ -111,15 +111,7 @@ class AutoregressiveNet(nn.Module):
         Raises:
             ValueError: batch is not a positive integer.
         """
-        batch = as_count("batch", batch)
-        noise = self._noise(batch, generator)
-        spins, logits = torch.empty_like(noise), torch.empty_like(noise)
-        one = noise.new_ones(())
-        state = self.start(batch)
-        for i in range(self.n):
-            logits[i] = self.conditional(i, state)
-            torch.copysign(one, logits[i] - noise[i], out=spins[i])
-            state = self.observe(i, spins[i], state)
+        spins, logits = self._draw(self._noise(as_count("batch", batch), generator))
         # One row of spins is contiguous in the loop; the transpose is taken once, at the end.
         return spins.T.contiguous(), logsigmoid(spins * logits).sum(0)
 
@@ -127,6 +119,17 @@ class AutoregressiveNet(nn.Module):
         """As `sample`, with ln Q(x) differentiable in the net's parameters."""
         x, _ = self.sample(batch, generator)
         return x, self.log_prob(x)
+
+    def _draw(self, noise):
+        """Spins and their logits, (n, batch) both, from logistic noise (n, batch)."""
+        spins, logits = [], []
+        one = noise.new_ones(())
+        state = self.start(noise.shape[1])
+        for i in range(self.n):
+            logits.append(self.conditional(i, state))
+            spins.append(torch.copysign(one, logits[i].detach() - noise[i]))
+            state = self.observe(i, spins[i], state)
+        return torch.stack(spins), torch.stack(logits)
 
     def _noise(self, batch, generator):
         """Logistic numbers (n, batch): x_i = +1 where its own lies below the logit.

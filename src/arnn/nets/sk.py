@@ -5,8 +5,10 @@ later spin, and replace its exponentially wide second layer by one function of e
 """
 
 import functools
-import importlib
+import importlib.util
 import math
+import os
+import shutil
 import warnings
 
 import torch
@@ -142,10 +144,9 @@ class SKRSB(AutoregressiveNet):
         The display below Paper Eq. (20).
         """
         own = self.pairs(i)
-        hidden = later_fields
-        for bias, weight in zip(reversed(self.biases), reversed(self.weights), strict=False):
-            hidden = logsigmoid(torch.addcmul(bias[:, own, None], weight[:, own, None], hidden))
-        return (self.weights[0][:, None, own] @ hidden)[:, 0]
+        weights = [weight[:, own, None] for weight in self.weights]
+        biases = [bias[:, own, None] for bias in self.biases]
+        return self._chain(len(later_fields))(later_fields, weights, biases)
 
     def conditional(self, i, state):
         """Paper Eq. (20), from the fields on spin i and on the spins after it, (n-i, batch)."""
@@ -203,23 +204,27 @@ class SKRSB(AutoregressiveNet):
     @torch.no_grad()
     def sample(self, batch, generator=None):
         """As `AutoregressiveNet.sample`."""
-        if self._kernels():
-            return self.sample_for_training(batch, generator)
-        return super().sample(batch, generator)
+        return self.sample_for_training(batch, generator)
 
     def sample_for_training(self, batch, generator=None):
-        """As `AutoregressiveNet.sample_for_training`; compiled, it needs no second pass."""
-        kernels = self._kernels()
-        if kernels is None:
-            return super().sample_for_training(batch, generator)
+        """As `AutoregressiveNet.sample_for_training`, with no second pass."""
         noise = self._noise(as_count("batch", batch), generator)
-        spins, logits = kernels.draw(noise, self._layers())
+        kernels = self._kernels()
+        spins, logits = kernels.draw(noise, self._layers()) if kernels else self._draw(noise)
         return spins.T.contiguous(), logsigmoid(spins * logits).sum(0)
 
     def _kernels(self):
         """The compiled loops, where they can do this net's work; None elsewhere."""
         usable = self.dtype == torch.float32 and self.device.type == "cpu"
         return compiled_loops() if usable else None
+
+    def _chain(self, fields):
+        """What works out `log_rho`: compiled on a GPU, but for one field or none.
+
+        PyTorch would compile a form of its own for each of these two.
+        """
+        on_gpu = self.device.type == "cuda"
+        return compiled_chain() if on_gpu and fields > 1 else nested_log_sigmoids
 
     def _layers(self):
         """The numbers of the net as `arnn.kernels` takes them."""
@@ -240,6 +245,47 @@ class SKRSB(AutoregressiveNet):
         """Size, for repr(net)."""
         learned = ", learned first layer" if self.couplings.requires_grad else ""
         return f"n={self.n}, k={self.k}{learned}"
+
+
+def nested_log_sigmoids(fields, weights, biases):
+    """sum_l w_0 ls(b_1 + w_1 ls( ... ls(b_{k+1} + w_{k+1} xi_l))), (2, batch): one for each sign.
+
+    Args:
+        fields: the xi_l, (pairs, batch).
+        weights: w_0 ... w_{k+1}, a list of tensors (2, pairs, 1).
+        biases: b_1 ... b_{k+1}, likewise.
+    """
+    hidden = fields
+    for bias, weight in zip(reversed(biases), reversed(weights[1:]), strict=True):
+        hidden = logsigmoid(torch.addcmul(bias, weight, hidden))
+    return (weights[0] * hidden).sum(1)
+
+
+@functools.cache
+def compiled_chain(backend="inductor"):
+    """`nested_log_sigmoids` fused by torch.compile, for GPUs; as it is, with one warning, without.
+
+    One kernel for each direction then does a conditional: no log-sigmoid is stored, since the
+    backward pass works it out again. The number of fields is left open (`dynamic`), so that the
+    conditionals share the kernels; each k has kernels of its own, with gradients and without.
+    """
+    missing = _missing_for_inductor() if backend == "inductor" else []
+    if missing:
+        warnings.warn(
+            f"{' and '.join(missing)} missing, so k-RSB networks run on the GPU in plain PyTorch, "
+            "far slower",
+            stacklevel=2,
+        )
+        return nested_log_sigmoids
+    options = {"dynamic": True, "fullgraph": True, "recompile_limit": 64}
+    return torch.compile(nested_log_sigmoids, backend=backend, **options)
+
+
+def _missing_for_inductor():
+    """What torch.compile needs for a GPU and this machine does not have, in words."""
+    c_compiler = os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang")
+    found = {"Triton": importlib.util.find_spec("triton"), "a C compiler": c_compiler}
+    return [name for name, there in found.items() if not there]
 
 
 @functools.cache
