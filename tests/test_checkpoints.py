@@ -84,7 +84,9 @@ def test_a_damaged_file_is_refused(tmp_path, damage):
     path = tmp_path / "checkpoint"
     net, _, _ = saved(path)
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(ValueError, match=r"checkpoint .* is damaged or no checkpoint$"):
+    with pytest.raises(
+        ValueError, match=r"checkpoint .* is damaged or no checkpoint; remove it to start anew$"
+    ):
         Checkpoint(path, net, IDENTITY).load(net)
 
 
@@ -92,7 +94,9 @@ def test_a_damaged_file_is_refused(tmp_path, damage):
 def test_a_file_that_is_no_checkpoint_is_refused(tmp_path, content):
     path = tmp_path / "checkpoint"
     torch.save(content, path)
-    with pytest.raises(ValueError, match=r"checkpoint .* is damaged or no checkpoint$"):
+    with pytest.raises(
+        ValueError, match=r"checkpoint .* is damaged or no checkpoint; remove it to start anew$"
+    ):
         Checkpoint(path, OneParameter(4), IDENTITY).load(OneParameter(4))
 
 

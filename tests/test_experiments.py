@@ -239,7 +239,7 @@ def test_the_kept_samples_are_those_of_the_estimates(tmp_path):
     assert data["kept_spins"].shape == (2, 2000, 2)
     assert data["kept_spins"].dtype == np.uint8
     for row, beta in enumerate(run.overlap_betas):
-        x = experiments.unpack_spins(data["kept_spins"][row], 11)
+        x = runs.unpack_spins(data["kept_spins"][row], 11)
         law = estimators.overlap_distribution(x, blocks=experiments.OVERLAP_BLOCKS)
         np.testing.assert_allclose(law.probability, data["overlap_probability"][row], atol=1e-12)
         H = arnn.sherrington_kirkpatrick(11, 1)

@@ -345,7 +345,9 @@ def test_a_checkpoint_knows_what_else_it_was_told(tmp_path):
 def test_a_damaged_checkpoint_is_refused(tmp_path):
     path = tmp_path / "checkpoint"
     path.write_bytes(b"no")
-    with pytest.raises(ValueError, match=r"checkpoint .* is damaged or no checkpoint$"):
+    with pytest.raises(
+        ValueError, match=r"checkpoint .* is damaged or no checkpoint; remove it to start anew$"
+    ):
         anneal(made(8, dtype=torch.float32), path)
 
 

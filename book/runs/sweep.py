@@ -156,9 +156,12 @@ def run(row, results=RESULTS, work=WORK, device="auto", threads=1):
         progress_bar=False,
         kernel_name="python3",
     )
+    old = work / f"{row.name}.replaced"
+    shutil.rmtree(old, ignore_errors=True)
     if (results / row.name).exists():
-        shutil.rmtree(results / row.name)
-    shutil.move(fresh, results / row.name)
+        shutil.move(results / row.name, old)
+    shutil.move(fresh, results / row.name)  # after a kill before this, the next call does it
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def main():

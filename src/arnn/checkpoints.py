@@ -1,9 +1,10 @@
-"""Checkpoints: one file with the whole state of a training run, from which it goes on bit for bit.
+"""Checkpoints: one file with the whole state of a run, from which it goes on bit for bit.
 
 The file is replaced in one step, so a kill leaves the old state or the new one, never a part. It
 knows of which run it is, and is refused by any other.
 """
 
+import io
 import os
 from pathlib import Path
 
@@ -18,19 +19,22 @@ def model_identity(H):
 
 
 class Checkpoint:
-    """One file with the whole state of a training run, replaced in one step; or nothing at all.
+    """One file with the whole state of a run, replaced in one step; or nothing at all.
 
     Args:
         path: the file; with None `load` finds nothing and `save` does nothing.
         net: the net that is trained; its repr and dtype must agree for the file to be of this run.
+            None for a run without one, here and below.
         identity: dict of numbers, strings, None and lists of them that must agree too.
     """
 
     def __init__(self, path, net, identity):
         self.path = None if path is None else Path(path)
-        self.identity = identity | {"format": FORMAT, "net": f"{net!r} in {net.dtype}"}
+        self.identity = identity | {"format": FORMAT}
+        if net is not None:
+            self.identity["net"] = f"{net!r} in {net.dtype}"
 
-    def load(self, net, optimiser=None, generator=None):
+    def load(self, net=None, optimiser=None, generator=None):
         """Restore the run in place and return its records so far; [] where there is no file.
 
         Raises:
@@ -49,7 +53,8 @@ class Checkpoint:
                 raise ValueError(
                     f"checkpoint {self.path} is of another run: its {key} is {found}, not {wanted}"
                 )
-        net.load_state_dict(state["net"])
+        if net is not None:
+            net.load_state_dict(state["net"])
         if optimiser:
             optimiser.load_state_dict(state["optimiser"])
         if generator:
@@ -63,20 +68,43 @@ class Checkpoint:
                 raise TypeError
             return state
         except Exception as error:  # torch raises many kinds for a damaged file
-            raise ValueError(f"checkpoint {self.path} is damaged or no checkpoint") from error
+            raise ValueError(
+                f"checkpoint {self.path} is damaged or no checkpoint; remove it to start anew"
+            ) from error
 
-    def save(self, records, net, optimiser=None, generator=None):
-        """Write the file whole: `records` is a list of dicts of numbers and tensors."""
+    def save(self, records, net=None, optimiser=None, generator=None):
+        """Write the file whole: `records` is a list of dicts of numbers and tensors.
+
+        Raises:
+            ValueError: it cannot be written, on a full disk for instance; the old one stays.
+        """
         if self.path is None:
             return
-        state = {"identity": self.identity, "records": records, "net": net.state_dict()}
+        state = {"identity": self.identity, "records": records}
+        if net is not None:
+            state["net"] = net.state_dict()
         if optimiser:
             state["optimiser"] = optimiser.state_dict()
         if generator:
             state["generator"] = generator.get_state()
-        partial = self.path.with_name(self.path.name + ".partial")
+        content = io.BytesIO()
+        torch.save(state, content)
+        write_whole(self.path, content.getbuffer())
+
+
+def write_whole(path, content):
+    """Write bytes to the file `path` in one step: it then holds them all, or what it held before.
+
+    Raises:
+        ValueError: they cannot be written; the sentence says why.
+    """
+    partial = path.with_name(path.name + ".partial")
+    try:
         with open(partial, "wb") as file:
-            torch.save(state, file)
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(partial, self.path)
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise ValueError(f"{path} cannot be written: {error.strerror}") from None

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import torch
 
-from . import estimators, training
+from . import estimators, runs, training
 from .hamiltonians import as_count, as_finite, as_positive, curie_weiss, sherrington_kirkpatrick
 from .nets import MADE, SKRSB, CurieWeissInfinity, CurieWeissN, OneParameter, SingleLayer
 from .workflow import given_parameters, require_folder_name, require_one_of, run_once
@@ -19,7 +19,6 @@ INITS = {"SKRSB": ("physics", "paper"), "MADE": ("pytorch", "released")}
 # Estimates are made by generators of their own, far from the training seeds.
 ESTIMATE_SEED = 1_000_003
 OVERLAP_BLOCKS = 20  # of samples, for the error of the overlap distribution
-KEPT_SAMPLES = 2000  # at each temperature of overlap_betas, at most
 
 
 @dataclass(frozen=True)
@@ -238,19 +237,9 @@ def _estimates(settings, net, H, beta, index):
         x, log_prob = net.sample(settings.samples, generator)
         law = estimators.overlap_distribution(x, blocks=OVERLAP_BLOCKS)
         record |= {"overlap_probability": law.probability, "overlap_error": law.error}
-        record["kept_spins"] = pack_spins(x[:KEPT_SAMPLES])
-        record["kept_log_prob"] = log_prob[:KEPT_SAMPLES].cpu()
+        record["kept_spins"] = torch.from_numpy(runs.pack_spins(x[: runs.KEPT_SAMPLES]))
+        record["kept_log_prob"] = log_prob[: runs.KEPT_SAMPLES].cpu()
     return record
-
-
-def pack_spins(x):
-    """Spins x (samples, n) as bits, uint8 (samples, ceil(n/8)), 1 for up."""
-    return torch.from_numpy(np.packbits((x > 0).cpu().numpy(), axis=1))
-
-
-def unpack_spins(packed, n):
-    """The spins (samples, n) of +-1 in float64, from an array that `pack_spins` made."""
-    return torch.from_numpy(np.unpackbits(packed, axis=1, count=n) * 2.0 - 1.0)
 
 
 def _collect(records):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from . import montecarlo, workflow
+from . import montecarlo, runs, workflow
 from .hamiltonians import as_count, as_positive, sherrington_kirkpatrick
 from .inverse import align_rows, correlation, pseudo_likelihood
 from .likelihood import maximise_likelihood
@@ -234,8 +234,8 @@ def _estimates(settings, net, drawn):
 def _everything(net, drawn, held_out):
     """The samples as bits, and the layers behind the first."""
     return {
-        "samples": np.packbits(drawn.x > 0, axis=1),
-        "held_out_samples": np.packbits(held_out.x > 0, axis=1),
+        "samples": runs.pack_spins(torch.from_numpy(drawn.x)),
+        "held_out_samples": runs.pack_spins(torch.from_numpy(held_out.x)),
         "bias": net.bias.detach().numpy(),
         "weights": np.stack([w.detach().numpy() for w in net.weights]),
         "biases": np.stack([b.detach().numpy() for b in net.biases]),
@@ -262,8 +262,5 @@ def restore(run):
         for name in ("weights", "biases"):
             for layer, values in zip(getattr(net, name), run.data[name], strict=True):
                 layer.copy_(torch.from_numpy(values))
-    return net, *(_unpacked(run.data[name], net.n) for name in ("samples", "held_out_samples"))
-
-
-def _unpacked(bits, n):
-    return torch.from_numpy(2 * np.unpackbits(bits, axis=1, count=n).astype(np.float32) - 1)
+    samples = (run.data[name] for name in ("samples", "held_out_samples"))
+    return net, *(runs.unpack_spins(packed, net.n).float() for packed in samples)

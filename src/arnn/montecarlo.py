@@ -9,8 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 from . import spin_kernels as kernels
+from .checkpoints import Checkpoint, model_identity
 from .hamiltonians import as_count
 from .temperatures import adapted_ladder, as_beta, as_ladder, bennett, index_of, ladder, log_z
 from .time_series import (
@@ -176,6 +178,9 @@ def parallel_tempering(
     keep=(),
     thin=1,
     seed=0,
+    checkpoint=None,
+    identity=None,
+    progress=False,
 ):
     """Parallel tempering: a chain at every temperature, and swaps of neighbours that keep P exact.
 
@@ -191,13 +196,18 @@ def parallel_tempering(
         update: "heat_bath" in order, or "metropolis" at random sites.
         keep: betas of the ladder at which spins are kept as well, every `thin` steps.
         seed: the same one gives the same samples.
+        checkpoint: a file, written whole after each replica. If it is there at the start, the
+            replicas that it holds are not done again.
+        identity: a dict of plain values that must agree too for a checkpoint to be of this run.
+        progress: show a bar.
 
     Returns:
         `Tempering`. The errors are those of `mean_with_error`, ln Z taken as the mean of the series
         that it is to first order, so that correlations in time and between temperatures count.
 
     Raises:
-        ValueError: the ladder does not increase from 0, or another argument is out of its range.
+        ValueError: the ladder does not increase from 0, another argument is out of its range, or
+            the checkpoint is damaged or of another run.
     """
     betas = as_ladder(betas)
     samples, thin = as_count("samples", samples, at_least=8), as_count("thin", thin)
@@ -206,28 +216,27 @@ def parallel_tempering(
     burn_in = samples // 2 if burn_in is None else as_count("burn_in", burn_in, at_least=0)
     sweeps, replicas = as_count("sweeps", sweeps), as_count("replicas", replicas)
     updates = {"heat_bath": kernels.HEAT_BATH, "metropolis": kernels.METROPOLIS_RANDOM}
-    update = _choice("update", update, updates)
-    kept = np.array([index_of(beta, betas) for beta in keep], dtype=np.int64)
-    couplings, fields = kernels.arrays(H)
+    settings = {
+        "betas": betas.tolist(),
+        "samples": samples,
+        "burn_in": burn_in,
+        "sweeps": sweeps,
+        "replicas": replicas,
+        "update": _choice("update", update, updates),
+        "keep": [index_of(beta, betas) for beta in keep],
+        "thin": thin,
+        "seed": seed,
+    }
+    saved = Checkpoint(checkpoint, None, (identity or {}) | settings | model_identity(H))
     streams = kernels.streams(seed, replicas)
-    energies = np.empty((replicas, samples, len(betas)))
-    spins = np.empty((len(kept), replicas, samples // thin, H.n), np.int8)
-    swaps = np.zeros((2, len(betas) - 1))
-    trips = np.zeros(replicas, int)
-    for r in range(replicas):
-        accepted, proposed, trips[r] = kernels.run_ladder(
-            couplings,
-            fields,
-            betas,
-            streams[r],
-            update,
-            burn_in,
-            sweeps,
-            kept,
-            spins[:, r],
-            energies[r],
-        )
-        swaps += accepted, proposed
+    records = saved.load()
+    for r in tqdm(range(replicas), initial=len(records), unit="replica", disable=not progress):
+        if r >= len(records):
+            records.append(_one_replica(H, settings, streams[r]))
+            saved.save(records)
+    energies = np.stack([record["energies"].numpy() for record in records])
+    spins = np.stack([record["spins"].numpy() for record in records], axis=1)
+    swaps = sum(record["swaps"] for record in records).numpy()
     log_partition, log_partition_error = log_z(H.n, betas, energies)
     means = [mean_with_error(energies[:, :, t]) for t in range(len(betas))]
     return Tempering(
@@ -237,11 +246,31 @@ def parallel_tempering(
         np.array([m.mean for m in means]) / H.n,
         np.array([m.error for m in means]) / H.n,
         swaps[0] / swaps[1],
-        trips,
+        np.array([record["trips"] for record in records]),
         energies,
-        {float(betas[t]): spins[k] for k, t in enumerate(kept)},
+        {float(betas[t]): spins[k] for k, t in enumerate(settings["keep"])},
         H.n,
     )
+
+
+def _one_replica(H, settings, stream):
+    """One copy of the ladder, as tensors and numbers that a checkpoint can hold."""
+    betas = np.array(settings["betas"])
+    kept = np.array(settings["keep"], dtype=np.int64)
+    couplings, fields = kernels.arrays(H)
+    energies = np.empty((settings["samples"], len(betas)))
+    spins = np.empty((len(kept), settings["samples"] // settings["thin"], H.n), np.int8)
+    names = ("update", "burn_in", "sweeps")
+    options = [settings[name] for name in names]
+    accepted, proposed, trips = kernels.run_ladder(
+        couplings, fields, betas, stream, *options, kept, spins, energies
+    )
+    return {
+        "energies": torch.from_numpy(energies),
+        "spins": torch.from_numpy(spins),
+        "swaps": torch.from_numpy(np.stack((accepted, proposed))),
+        "trips": int(trips),
+    }
 
 
 def overlaps(x):

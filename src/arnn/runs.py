@@ -20,8 +20,11 @@ from zipfile import BadZipFile
 import numpy as np
 import torch
 
+from .checkpoints import write_whole
+
 FORMAT = 1
 DATA, MANIFEST = "data.npz", "manifest.json"
+KEPT_SAMPLES = 2000  # spins in a result, at each temperature at which it keeps them, at most
 
 
 class Run(NamedTuple):
@@ -45,7 +48,8 @@ def save(path, data, parameters, *, wall_time, device):
         The manifest that was written.
 
     Raises:
-        ValueError: the folder exists, cannot be written, or data hold objects.
+        ValueError: the folder exists or cannot be written, on a full disk for instance, or data
+            hold objects.
     """
     path = Path(path)
     if path.exists():
@@ -61,12 +65,16 @@ def save(path, data, parameters, *, wall_time, device):
         "versions": _versions(),
     }
     require_writable(path)
-    staging = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    staging = path.with_name(f".{path.name}.partial")
+    shutil.rmtree(staging, ignore_errors=True)  # of a run that was killed here
     try:
-        _write(staging / DATA, payload)
-        _write(staging / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
-        staging.chmod(0o755)
+        staging.mkdir()
+        write_whole(staging / DATA, payload)
+        write_whole(staging / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
         os.rename(staging, path)
+    except OSError as error:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise ValueError(f"output {path} cannot be written: {error.strerror}") from None
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise
@@ -145,6 +153,16 @@ def require_writable(path):
         raise ValueError(f"output {path} cannot be written: {error.strerror}") from None
 
 
+def pack_spins(x):
+    """Spins x (samples, n), a tensor of +-1, as bits, uint8 (samples, ceil(n/8)), 1 for up."""
+    return np.packbits((x > 0).cpu().numpy(), axis=1)
+
+
+def unpack_spins(packed, n):
+    """The spins (samples, n) of +-1, a float64 tensor, from an array that `pack_spins` made."""
+    return torch.from_numpy(np.unpackbits(packed, axis=1, count=n) * 2.0 - 1.0)
+
+
 def _npz_bytes(data):
     arrays = {name: np.asarray(value) for name, value in data.items()}
     for name, array in arrays.items():
@@ -153,13 +171,6 @@ def _npz_bytes(data):
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
     return buffer.getvalue()
-
-
-def _write(path, payload):
-    with open(path, "wb") as file:
-        file.write(payload)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _read_manifest(path):

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import torch
 
-from . import montecarlo, workflow
+from . import montecarlo, runs, workflow
 from .hamiltonians import as_count, as_positive, sherrington_kirkpatrick
 
 
@@ -14,7 +14,7 @@ from .hamiltonians import as_count, as_positive, sherrington_kirkpatrick
 class TemperingRun:
     """Parallel tempering of one SK instance, on the temperatures of a `FreeEnergyRun`.
 
-    It starts anew after a kill, since it takes minutes.
+    After a kill the replicas that were finished are not done again.
 
     Raises:
         ValueError: a parameter is of the wrong type or out of range; the sentence names it.
@@ -87,18 +87,19 @@ class TemperingRun:
         return sherrington_kirkpatrick(self.n, self.instance)
 
 
-def run_tempering(settings):
-    """Do a `TemperingRun` and save it; returns the Run.
+def run_tempering(settings, *, progress=True):
+    """Do a `TemperingRun`, or take up one that was interrupted, and save it; returns the Run.
 
     The arrays are `beta`, `f`, `f_error`, `energy` and `energy_error` (per spin), at the
     temperatures asked for; `ladder` and `swap_rate`; `round_trips` of each replica; and
-    `overlap_probability` with `overlap_error` (overlap_betas, n+1), as in `FreeEnergyRun`.
+    `overlap_probability` with `overlap_error` (overlap_betas, n+1), and `kept_spins`
+    (overlap_betas, samples, bytes), as in `FreeEnergyRun`.
 
     Raises:
         ValueError: the output cannot be written or holds another run.
     """
 
-    def work(_checkpoint):
+    def work(checkpoint):
         found = montecarlo.parallel_tempering(
             settings.make_hamiltonian(),
             settings.ladder(),
@@ -107,6 +108,8 @@ def run_tempering(settings):
             replicas=settings.replicas,
             keep=settings.overlap_betas,
             seed=settings.seed,
+            checkpoint=checkpoint,
+            progress=progress,
         )
         rows = [found.at(beta) for beta in settings.betas()]
         data = {"beta": np.array(settings.betas()), "ladder": found.betas}
@@ -127,7 +130,16 @@ def _overlap_laws(settings, found):
         "overlap_beta": np.array(settings.overlap_betas),
         "overlap_probability": laws.mean(1),
         "overlap_error": laws.std(1, ddof=1) / math.sqrt(laws.shape[1]),
+        "kept_spins": np.array([_kept(found.x(beta)) for beta in settings.overlap_betas]),
     }
+
+
+def _kept(x):
+    """Some of the samples x (replicas, samples, n), the same number from each replica, packed."""
+    replicas, samples, n = x.shape
+    each = max(1, runs.KEPT_SAMPLES // replicas)
+    stride = -(-samples // each)
+    return runs.pack_spins(x[:, stride - 1 :: stride].reshape(-1, n))
 
 
 def _laws_of_pairs(x):

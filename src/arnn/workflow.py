@@ -6,10 +6,12 @@ and the methods `parameters()` (a dict of JSON values, all that decides the resu
 """
 
 import time
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 
 import torch
+from filelock import FileLock, Timeout
 
 from . import runs
 
@@ -62,13 +64,40 @@ def run_once(settings, work):
             seconds that it took in all, the time before an interruption included.
 
     Raises:
-        ValueError: the output cannot be written or holds another run, or the checkpoint does not
-            fit.
+        ValueError: the output cannot be written or holds another run, another process is at work
+            on it, or the checkpoint does not fit.
     """
     output = Path(settings.output)
-    if runs.finished(output, settings.parameters(), type(settings)().parameters()):
-        return runs.load(output)
-    runs.require_writable(output)
+    wanted = settings.parameters(), type(settings)().parameters()
+    if not runs.finished(output, *wanted):
+        runs.require_writable(output)
+        with _alone(output):
+            if not runs.finished(output, *wanted):  # nor by another process in between
+                _work_and_save(settings, work, output)
+    return runs.load(output)
+
+
+@contextmanager
+def _alone(output):
+    """Hold the lock of a result, which the system gives back after a kill.
+
+    Raises:
+        ValueError: another process holds it.
+    """
+    lock = FileLock(output.with_name(output.name + ".lock"), blocking=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise ValueError(f"another process is at work on {output}") from None
+    try:
+        yield
+    finally:
+        # Removed while it is held: whoever comes later makes a new one, and finds the result.
+        Path(lock.lock_file).unlink(missing_ok=True)
+        lock.release()
+
+
+def _work_and_save(settings, work, output):
     if settings.threads:
         torch.set_num_threads(settings.threads)
     checkpoint = output.with_name(output.name + ".checkpoint")
@@ -82,4 +111,3 @@ def run_once(settings, work):
         device=runs.describe_device(settings.place()),
     )
     checkpoint.unlink(missing_ok=True)
-    return runs.load(output)
