@@ -18,7 +18,7 @@ RUNS_FLAGS ?= --cores $(JOBS)
 BUILD := $(BIN)/jupyter-book build book --config _config.yml --path-output .
 
 .DEFAULT_GOAL := help
-.PHONY: help book site execute runs test bench lint unit runs-smoke test-slurm test-gpu nbval strict browser clean
+.PHONY: help book site execute runs test bench faults lint unit runs-smoke test-slurm test-gpu nbval strict browser clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ test: lint unit runs-smoke nbval strict browser ## set up and run every check, a
 
 bench: $(INSTALLED) ## time everything and save benchmarks/table.json (a quarter of an hour, on an idle machine)
 	$(BIN)/python benchmarks/run.py
+
+faults: $(INSTALLED) ## kill toy runs at any moment, resume them, and save benchmarks/faults.json (half an hour)
+	$(BIN)/python benchmarks/faults.py
 
 lint: $(INSTALLED) ## check style and format of code and notebooks
 	$(BIN)/ruff check .

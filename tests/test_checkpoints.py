@@ -5,7 +5,7 @@ import torch
 from torch.optim import Adam
 
 import arnn
-from arnn.checkpoints import Checkpoint, model_identity
+from arnn.checkpoints import Checkpoint, model_identity, sealed
 from arnn.nets import OneParameter
 
 IDENTITY = {"steps": 5, "betas": [0.5, 1.0], "tolerance": None}
@@ -79,7 +79,15 @@ def test_hamiltonians_are_told_apart_to_the_last_bit():
     assert model_identity(same) != model_identity(arnn.PairwiseHamiltonian(nearly))
 
 
-@pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b"no"])
+def flipped(content):
+    """The same with one bit changed, in the middle of the numbers."""
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda b: b[: len(b) // 2], flipped, lambda b: b"", lambda b: b"no"]
+)
 def test_a_damaged_file_is_refused(tmp_path, damage):
     path = tmp_path / "checkpoint"
     net, _, _ = saved(path)
@@ -93,7 +101,7 @@ def test_a_damaged_file_is_refused(tmp_path, damage):
 @pytest.mark.parametrize("content", [{"weights": torch.ones(2)}, {"identity": 3}, [1, 2]])
 def test_a_file_that_is_no_checkpoint_is_refused(tmp_path, content):
     path = tmp_path / "checkpoint"
-    torch.save(content, path)
+    path.write_bytes(sealed(content))
     with pytest.raises(
         ValueError, match=r"checkpoint .* is damaged or no checkpoint; remove it to start anew$"
     ):

@@ -4,13 +4,15 @@ The file is replaced in one step, so a kill leaves the old state or the new one,
 knows of which run it is, and is refused by any other.
 """
 
+import hashlib
 import io
 import os
 from pathlib import Path
 
 import torch
 
-FORMAT = 1
+FORMAT = 2
+DIGEST = 32  # bytes of SHA-256 that stand before the content of the file
 
 
 def model_identity(H):
@@ -63,11 +65,11 @@ class Checkpoint:
 
     def _read(self):
         try:
-            state = torch.load(self.path, weights_only=True, map_location="cpu")
+            state = unsealed(self.path.read_bytes())
             if not isinstance(state["identity"], dict):
                 raise TypeError
             return state
-        except Exception as error:  # torch raises many kinds for a damaged file
+        except Exception as error:  # torch raises many kinds for what is no checkpoint
             raise ValueError(
                 f"checkpoint {self.path} is damaged or no checkpoint; remove it to start anew"
             ) from error
@@ -87,9 +89,27 @@ class Checkpoint:
             state["optimiser"] = optimiser.state_dict()
         if generator:
             state["generator"] = generator.get_state()
-        content = io.BytesIO()
-        torch.save(state, content)
-        write_whole(self.path, content.getbuffer())
+        write_whole(self.path, sealed(state))
+
+
+def sealed(state):
+    """The bytes of a checkpoint: the hash of what follows, then the state as torch saves it."""
+    content = io.BytesIO()
+    torch.save(state, content)
+    return hashlib.sha256(content.getbuffer()).digest() + content.getbuffer()
+
+
+def unsealed(file):
+    """The state in the bytes of a checkpoint.
+
+    Raises:
+        ValueError: they have another hash; torch itself overlooks changed bits.
+        Exception: of many kinds, if the content was never saved by torch, or holds Python objects.
+    """
+    digest, content = file[:DIGEST], file[DIGEST:]
+    if hashlib.sha256(content).digest() != digest:
+        raise ValueError("the content has another hash")
+    return torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
 
 
 def write_whole(path, content):
