@@ -18,7 +18,7 @@ RUNS_FLAGS ?= --cores $(JOBS)
 BUILD := $(BIN)/jupyter-book build book --config _config.yml --path-output .
 
 .DEFAULT_GOAL := help
-.PHONY: help book site execute runs test bench faults lint unit runs-smoke test-slurm test-gpu nbval strict browser clean
+.PHONY: help book site execute runs verify test bench faults lint unit runs-smoke test-slurm test-gpu nbval strict browser clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ runs: $(INSTALLED) $(RUNS_INSTALLED) ## do every run of book/runs/sweep.yaml tha
 	$(BIN)/python book/runs/sweep.py stamp
 	$(RUNS_BIN)/snakemake --snakefile book/runs/Snakefile --keep-going --rerun-incomplete \
 	  --rerun-triggers mtime --quiet rules $(RUNS_FLAGS)
+
+verify: $(INSTALLED) ## check the hash of every stored result, and work out one of its numbers anew
+	$(BIN)/python book/runs/verify.py
 
 test: lint unit runs-smoke nbval strict browser ## set up and run every check, as .ci/run does
 
