@@ -6,7 +6,7 @@ and the methods `parameters()` (a dict of JSON values, all that decides the resu
 """
 
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
 
@@ -74,6 +74,9 @@ def run_once(settings, work):
         with _alone(output):
             if not runs.finished(output, *wanted):  # nor by another process in between
                 _work_and_save(settings, work, output)
+    with suppress(OSError):  # the folder of a finished result may be read-only
+        for ending in (".checkpoint", ".lock"):  # a kill after saving leaves the lock, too
+            output.with_name(output.name + ending).unlink(missing_ok=True)
     return runs.load(output)
 
 
@@ -92,7 +95,7 @@ def _alone(output):
     try:
         yield
     finally:
-        # Removed while it is held: whoever comes later makes a new one, and finds the result.
+        # Removed while it is held: whoever comes later makes a new one.
         Path(lock.lock_file).unlink(missing_ok=True)
         lock.release()
 
@@ -110,4 +113,3 @@ def _work_and_save(settings, work, output):
         wall_time=max(seconds, time.monotonic() - started),
         device=runs.describe_device(settings.place()),
     )
-    checkpoint.unlink(missing_ok=True)
