@@ -195,3 +195,18 @@ def _mark_ends(walker, reached, counting):
     if reached[cold] == 1:
         reached[cold] = 2
     return 1 if closed and counting else 0
+
+
+@njit(cache=True, nogil=True)
+def run_annealing(couplings, fields, betas, rng, sweeps, log_weights):
+    """Cool one chain from random spins; fill log_weights (temperatures,), the first of them 0."""
+    n = len(fields)
+    x, local = np.empty(n), np.empty(n)
+    draw_spins(rng, x)
+    local_fields(couplings, fields, x, local)
+    log_weights[0] = 0.0
+    for t in range(1, len(betas)):
+        step = betas[t] - betas[t - 1]
+        log_weights[t] = log_weights[t - 1] - step * energy(fields, x, local)
+        for _ in range(sweeps):
+            sweep(couplings, betas[t], x, local, rng, HEAT_BATH)
