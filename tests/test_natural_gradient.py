@@ -9,9 +9,9 @@ import torch
 import arnn
 from arnn import exact, natural_gradient, training
 from arnn.natural_gradient import NaturalGradient
-from arnn.nets import MADE, SKRSB, OneParameter, SingleLayer
+from arnn.nets import MADE, SKRSB, Cavity, OneParameter, SingleLayer
 
-NETS = ["SK_RS", "SK_1RSB", "SK_2RSB", "1L"]
+NETS = ["SK_RS", "SK_1RSB", "SK_2RSB", "1L", "Cavity"]
 
 
 def make(name, n=6, beta=1.1, dtype=torch.float64):
@@ -20,7 +20,7 @@ def make(name, n=6, beta=1.1, dtype=torch.float64):
     if name == "1L":
         return SingleLayer(n, generator=generator, dtype=dtype)
     H = arnn.sherrington_kirkpatrick(n, 1, dtype=dtype)
-    net = SKRSB(H, NETS.index(name), beta=beta)
+    net = Cavity(H, 3, beta=beta) if name == "Cavity" else SKRSB(H, NETS.index(name), beta=beta)
     with torch.no_grad():
         for p in net.parameters():
             p.mul_(1 + 0.2 * torch.randn(p.shape, generator=generator, dtype=dtype))
@@ -62,7 +62,8 @@ def test_every_acting_parameter_belongs_to_one_conditional(name):
             for tensor, index in net.own_parameters(i):
                 tensor[index] = 1000.0 + i
     found = torch.cat([p.detach().flatten() for p in trainable(net)])
-    acting = net.num_parameters() - (0 if name == "1L" else net.n)  # omega is fixed
+    fixed = net.n if name.startswith("SK") else 0  # omega
+    acting = net.num_parameters() - fixed
     assert int((found >= 1000).sum()) == acting
 
 

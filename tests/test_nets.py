@@ -18,6 +18,7 @@ from arnn.nets import (
     MADE,
     SKRSB,
     AutoregressiveNet,
+    Cavity,
     CurieWeissInfinity,
     CurieWeissN,
     OneParameter,
@@ -61,11 +62,12 @@ MAKERS = {
     "MADE_43": lambda n, beta: MADE(n, 4, 3),
     "SK_RS": lambda n, beta: SKRSB(random_hamiltonian(n, 1), 0, beta=beta),
     "SK_1RSB": lambda n, beta: SKRSB(random_hamiltonian(n, 1), 1, beta=beta),
+    "Cavity": lambda n, beta: Cavity(random_hamiltonian(n, 1), 3, beta=beta),
     "SK_2RSB with first layer": lambda n, beta: SKRSB(
         random_hamiltonian(n, 1), 2, beta=beta, learn_first_layer=True
     ),
 }
-HAMILTON = ("H2", "SK")  # begin the names of the nets that are made of a Hamiltonian
+HAMILTON = ("H2", "SK", "Cavity")  # begin the names of the nets that are made of a Hamiltonian
 TRAINABLE = [name for name in MAKERS if name not in ("H2", "CW_N", "CW_N with field")]
 
 
@@ -268,14 +270,16 @@ def test_spins_of_a_wrong_shape_are_refused(name, shape):
 @pytest.mark.parametrize("n", [0, -2, 3.0, "6", True])
 def test_a_wrong_size_is_refused(name, n):
     # The size of H2 and of SK is that of their Hamiltonian, which refuses as the others do.
-    made_of_h = {key: lambda n, beta: arnn.curie_weiss(n) for key in MAKERS if key[:2] in HAMILTON}
+    made_of_h = {
+        key: lambda n, beta: arnn.curie_weiss(n) for key in MAKERS if key.startswith(HAMILTON)
+    }
     makers = MAKERS | made_of_h
     with pytest.raises(ValueError, match="n must be an integer of at least 1, not "):
         makers[name](n, 1.0)
 
 
 @pytest.mark.parametrize("beta", [0, -1, math.nan, math.inf, "1", None])
-@pytest.mark.parametrize("name", ["H2", "CW_N", "CW_inf", "SK_RS"])
+@pytest.mark.parametrize("name", ["H2", "CW_N", "CW_inf", "SK_RS", "Cavity"])
 def test_a_wrong_beta_is_refused(name, beta):
     with pytest.raises(ValueError, match="beta must be a positive finite number, not "):
         MAKERS[name](N, beta)

@@ -2,6 +2,7 @@
 
 from .base import AutoregressiveNet, SumNet
 from .baselines import MADE, OneParameter, SingleLayer
+from .cavity import Cavity
 from .curie_weiss import CurieWeissInfinity, CurieWeissN, limit_weights
 from .h2 import H2ARNN
 from .sk import SKRSB
@@ -11,6 +12,7 @@ __all__ = [
     "MADE",
     "SKRSB",
     "AutoregressiveNet",
+    "Cavity",
     "CurieWeissInfinity",
     "CurieWeissN",
     "OneParameter",

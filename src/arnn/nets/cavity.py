@@ -1,0 +1,146 @@
+"""The cavity network: the iteration of the TAP equations, unrolled, with learned gains.
+
+The replica networks of `arnn.nets.sk` average over the couplings among the spins that are not drawn
+yet. Those couplings are known, and here they are the weights of the hidden layers.
+"""
+
+import torch
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from ..hamiltonians import as_count, as_positive
+from .base import AutoregressiveNet
+
+# Gains of each iteration: of the field, of the couplings, of the reaction, and of the memory.
+START = (1.0, 1.0, 1.0, 0.5)
+
+
+class Cavity(AutoregressiveNet):
+    """Conditionals from the magnetisations that the later spins have in the fields of the past.
+
+    Paper Eq. (5) compares the partition functions of the later spins, given x_i = +1 and -1. For
+    weak couplings their ratio is that of one spin in its cavity field,
+
+        logit_i = 2 beta (a_i (h_i + xi_ii) + b_i sum_{l>i} J_il m_l),
+
+    where m_l are the magnetisations of the spins l > i by themselves, in the fields h_l + xi_il.
+    The equations of Thouless, Anderson and Palmer (1977) for them are iterated `depth` times from
+    m = 0, with the time indices of Bolthausen (2014), under which the reaction term goes with the
+    magnetisation of the step before:
+
+        m(t+1) = d m(t) + (1 - d) tanh beta( g_f (h + xi) + g_J J m(t) - g_R v(t) m(t-1) ),
+        v_l(t) = beta sum_l' J_ll'^2 (1 - m_l'(t)^2).
+
+    Each step is a layer whose weights are the couplings. Learned are the gains g_f, g_J, g_R and
+    the memory d of each conditional and step, and the a_i and b_i; all start at 1 but d, at 1/2,
+    which is the plain iteration. Without fields the logits are odd in the past, so that both of two
+    states related by a flip of all spins are found or neither.
+
+    A conditional takes about 2 depth (n-i)^2 multiplications a sample, so that a sample costs of
+    the order of n^3; the log-sigmoid networks cost n^2, with larger constants.
+
+    Args:
+        H: a PairwiseHamiltonian; the net takes its dtype and device unless told otherwise.
+        depth: number of iterations.
+        beta: inverse temperature; `set_beta` moves it, the gains stay.
+        dtype, device: those of H if None.
+
+    Raises:
+        ValueError: depth is not an integer of at least 1, or beta is not positive and finite.
+    """
+
+    def __init__(self, H, depth, *, beta, dtype=None, device=None):
+        where = {"dtype": dtype or H.dtype, "device": device or H.device}
+        super().__init__(H.n, **where)
+        self.depth = as_count("depth", depth)
+        self.register_buffer("beta", torch.tensor(as_positive("beta", beta), **where))
+        self.register_buffer("fields", H.fields.to(**where, copy=True))
+        self.register_buffer("couplings", H.couplings.to(**where, copy=True))
+        self.register_buffer("squares", self.couplings**2, persistent=False)
+        start = torch.tensor(START, **where)
+        self.gains = nn.Parameter(start.expand(self.n, self.depth, 4).clone())
+        self.readout = nn.Parameter(torch.ones(self.n, 2, **where))
+
+    @torch.no_grad()
+    def set_beta(self, beta):
+        """Move the net to beta; the gains, which have no unit, stay."""
+        self.beta.fill_(as_positive("beta", beta))
+
+    def magnetisations(self, i, later_fields, gains):
+        """m_l of the spins l > i, (n-1-i, batch), in the fields xi_il, (n-1-i, batch).
+
+        `gains` is (depth, 4), or (depth, 4, batch) for gains of each sample.
+        """
+        couplings, squares = self.couplings[i + 1 :, i + 1 :], self.squares[i + 1 :, i + 1 :]
+        local = self.fields[i + 1 :, None] + later_fields
+        m = before = torch.zeros_like(later_fields)
+        for field, coupling, reaction, memory in gains:
+            onsager = self.beta * (squares @ (1 - m * m)) * before
+            new = torch.tanh(
+                self.beta * (field * local + coupling * (couplings @ m) - reaction * onsager)
+            )
+            m, before = memory * m + (1 - memory) * new, m
+        return m
+
+    def conditional(self, i, state):
+        """The logit from the fields on spin i and on the spins after it, (n-i, batch)."""
+        return self._logit(i, state, self.gains[i], self.readout[i])
+
+    def _logit(self, i, state, gains, readout):
+        cavity = readout[0] * (self.fields[i] + state[0])
+        if i + 1 < self.n:
+            m = self.magnetisations(i, state[1:], gains)
+            cavity = cavity + readout[1] * (self.couplings[i, i + 1 :] @ m)
+        return 2 * self.beta * cavity
+
+    def start(self, batch):
+        """No spin known: all fields xi are zero, (n, batch)."""
+        return torch.zeros(self.n, batch, dtype=self.dtype, device=self.device)
+
+    def observe(self, i, x_i, state):
+        """The recurrence of Paper Eq. (10) for the spins after i; the state loses one row."""
+        return torch.addcmul(state[1:], self.couplings[i, i + 1 :, None], x_i)
+
+    def logits(self, x):
+        """All conditional logits of spins x (batch, n).
+
+        For the gradient a conditional is worked out again in the backward pass, so that the layers
+        of one conditional at a time are in memory.
+        """
+        self._require_spins(x)
+        spins = x.T.contiguous()
+        columns = []
+        for i in range(self.n):
+            fields = self.couplings[:i, i:].T @ spins[:i]
+            columns.append(checkpoint(self.conditional, i, fields, use_reentrant=False))
+        return torch.stack(columns, dim=1)
+
+    def own_parameters(self, i):
+        """As `AutoregressiveNet.own_parameters`: the gains of conditional i, then a_i and b_i.
+
+        The last conditional has a_i alone, since no later spin is there for the others to act on.
+        """
+        if i + 1 == self.n:
+            return [(self.readout, (i, slice(0, 1)))]
+        return [(self.gains, slice(i, i + 1)), (self.readout, slice(i, i + 1))]
+
+    def logit_slopes(self, i, x):
+        """As `AutoregressiveNet.logit_slopes`: automatic, with gains of its own for each sample."""
+        with torch.enable_grad():
+            own = [
+                values[i].detach()[..., None].expand(*values[i].shape, len(x)).requires_grad_()
+                for values in (self.gains, self.readout)
+            ]
+            logit = self._logit(i, self.couplings[:i, i:].T @ x.T[:i], *own)
+            slopes = torch.autograd.grad(logit.sum(), own, materialize_grads=True)
+        if i + 1 == self.n:
+            return slopes[1][:1]
+        return torch.cat([slope.flatten(0, -2) for slope in slopes])
+
+    def num_parameters(self):
+        """4 depth (n-1) + 2n - 1: those of the last conditional have no later spin to act on."""
+        return super().num_parameters() - 4 * self.depth - 1
+
+    def extra_repr(self):
+        """Size, for repr(net)."""
+        return f"n={self.n}, depth={self.depth}"

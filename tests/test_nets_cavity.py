@@ -1,0 +1,133 @@
+"""The cavity network: the TAP equations, unrolled, and how near they come to Paper Eq. (5)."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+import arnn
+from arnn import exact
+from arnn.nets import SKRSB, Cavity
+
+
+def model(n, seed, fields=0.3):
+    rng = np.random.default_rng(seed)
+    upper = np.triu(rng.normal(size=(n, n)) / math.sqrt(n), 1)
+    return arnn.PairwiseHamiltonian(upper + upper.T, fields * rng.normal(size=n))
+
+
+def off_the_start(net, seed=1):
+    """The net with gains that differ from each other, as after training."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for p in net.parameters():
+            p.mul_(1 + 0.2 * torch.randn(p.shape, generator=generator, dtype=p.dtype))
+    return net
+
+
+def by_loops(net, J, h, beta, x, i):
+    """The logit of spin i of one configuration, written out spin by spin."""
+    n, gains = net.n, net.gains.tolist()
+    xi = [sum(J[s][k] * x[s] for s in range(i)) for k in range(n)]
+    a, b = net.readout.tolist()[i]
+    m = before = dict.fromkeys(range(i + 1, n), 0.0)
+    for field, coupling, reaction, memory in gains[i]:
+        new = {}
+        for j in m:
+            force = coupling * sum(J[j][k] * m[k] for k in m)
+            v = beta * sum(J[j][k] ** 2 * (1 - m[k] ** 2) for k in m)
+            force += field * (h[j] + xi[j]) - reaction * v * before[j]
+            new[j] = memory * m[j] + (1 - memory) * math.tanh(beta * force)
+        m, before = new, m
+    return 2 * beta * (a * (h[i] + xi[i]) + b * sum(J[i][j] * m[j] for j in m))
+
+
+def test_the_network_written_out_spin_by_spin():
+    n, beta = 6, 1.3
+    H = model(n, 1)
+    net = off_the_start(Cavity(H, 4, beta=beta))
+    x = exact.configurations(n)[::7]
+    logits = net.logits(x).detach()
+    for row, spins in enumerate(x.tolist()):
+        for i in range(n):
+            expected = by_loops(net, H.couplings.tolist(), H.fields.tolist(), beta, spins, i)
+            assert float(logits[row, i]) == pytest.approx(expected, abs=1e-12)
+
+
+def test_many_iterations_solve_the_tap_equations():
+    n, beta = 30, 0.6
+    H = model(n, 2)
+    net = Cavity(H, 200, beta=beta)
+    xi = torch.randn(n - 1, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    m = net.magnetisations(0, xi, net.gains[0])
+    J = H.couplings[1:, 1:]
+    reaction = beta * (J**2 @ (1 - m**2)) * m
+    solved = torch.tanh(beta * (H.fields[1:, None] + xi + J @ m - reaction))
+    assert (m - solved).abs().max() < 1e-12
+
+
+def conditional_error(beta, n=9):
+    """Root mean square error of the logits of an untrained net, by enumeration."""
+    H, x = model(n, 3), exact.configurations(n)
+    net = Cavity(H, 60, beta=beta)
+    error = net.logits(x).detach() - exact.conditional_logits(H, beta, x)
+    return float(error.pow(2).mean().sqrt())
+
+
+def test_at_high_temperature_the_error_is_of_fourth_order():
+    """The cavity form and the TAP equations are both right up to beta^3."""
+    ratio = conditional_error(0.1) / conditional_error(0.05)
+    assert 2**4 * 0.8 < ratio < 2**4 * 1.3
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_untrained_it_is_nearer_than_free_spins(seed):
+    n = 12
+    H = model(n, seed)
+    for beta in (0.5, 1.0):
+        nets = (Cavity(H, 20, beta=beta), SKRSB(H, 0, beta=beta))
+        cavity, free = (exact.variational_free_energy(net, H, beta).kl.item() for net in nets)
+        assert cavity < 0.7 * free
+
+
+def test_without_fields_the_logits_are_odd_in_the_past():
+    net = off_the_start(Cavity(model(8, 4, fields=0.0), 5, beta=1.4))
+    x = exact.configurations(8)[::5]
+    assert (net.logits(x) + net.logits(-x)).abs().max() < 1e-13
+
+
+def test_the_gains_stay_when_beta_moves():
+    net = off_the_start(Cavity(model(7, 5), 3, beta=0.5))
+    gains = net.gains.detach().clone()
+    net.set_beta(1.0)
+    assert torch.equal(net.gains, gains)
+    other = Cavity(model(7, 5), 3, beta=1.0)
+    other.load_state_dict(net.state_dict())
+    x = exact.configurations(7)[::3]
+    assert torch.equal(net.logits(x), other.logits(x))
+
+
+@pytest.mark.parametrize(("n", "depth"), [(1, 1), (2, 3), (50, 10)])
+def test_number_of_parameters_that_act(n, depth):
+    net = Cavity(model(n, 6), depth, beta=0.8)
+    x = torch.ones(3, n, dtype=torch.float64)
+    x[1:, ::2] = -1
+    net.log_prob(x)[:2].sum().backward()
+    acting = sum(int((p.grad != 0).sum()) for p in net.parameters() if p.grad is not None)
+    assert acting <= net.num_parameters() == 4 * depth * (n - 1) + 2 * n - 1
+    if n == 50:  # at the first iteration m and m before are zero: three of its gains do nothing
+        assert acting >= net.num_parameters() - 3 * (n - 1) - (n - 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"depth": 0}, "depth must be an integer of at least 1, not 0"),
+        ({"depth": 2.0}, "depth must be an integer of at least 1, not 2.0"),
+        ({"beta": -1}, "beta must be a positive finite number, not -1"),
+    ],
+)
+def test_a_wrong_request_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        Cavity(model(4, 0), **({"depth": 2, "beta": 1.0} | options))
