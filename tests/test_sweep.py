@@ -149,7 +149,7 @@ def test_the_command_says_what_is_missing(done, monkeypatch, capsys):
     folder, _ = done
     places = ["--table", folder / "table.yaml", "--results", folder / "results"]
     places += ["--work", folder / "work"]
-    for command, said in ((["list"], "a6 .* there"), (["stamp"], "1 of 1 runs are there")):
+    for command, said in ((["list"], "a6 .* there"), (["stamp"], "0 of 1 runs left")):
         monkeypatch.setattr(sys, "argv", ["sweep.py", *command, *map(str, places)])
         sweep.main()
         assert re.search(said, capsys.readouterr().out)

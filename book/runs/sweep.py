@@ -2,7 +2,7 @@
 
     python book/runs/sweep.py list             every row, and whether its result is there
     python book/runs/sweep.py stamp            mark the rows whose result is there
-    python book/runs/sweep.py run NAME         do one row by papermill
+    python book/runs/sweep.py run NAME         do one row by papermill, and say what is left
 
 Snakemake reads the table through `read`, in an environment of its own, so the module needs nothing
 but PyYAML until a row is done.
@@ -131,6 +131,13 @@ def stamp(rows, results=RESULTS, work=WORK):
     return left
 
 
+def left(rows, work=WORK, but=None):
+    """What the marks say is still to do, in words; `but` is a row that is about to be marked."""
+    missing = [row for row in rows if row != but and not (work / row.stamp()).exists()]
+    hours = sum(row.minutes for row in missing) / 60
+    return f"{len(missing)} of {len(rows)} runs left, about {hours:.1f} hours on one core"
+
+
 def run(row, results=RESULTS, work=WORK, device="auto", threads=1):
     """Do one row by papermill; an older result of other parameters is replaced at the end.
 
@@ -181,17 +188,15 @@ def main():
             state = "there" if finished(row, options.results) else "missing"
             print(f"{row.name:28} {row.notebook:12} {row.cost:6} {row.minutes:4} min  {state}")
     elif options.command == "stamp":
-        left = stamp(rows, options.results, options.work)
-        hours = sum(row.minutes for row in left) / 60
-        print(
-            f"{len(rows) - len(left)} of {len(rows)} runs are there; the others would take "
-            f"about {hours:.1f} hours on one core."
-        )
+        stamp(rows, options.results, options.work)
+        print(left(rows, options.work))
     else:
         chosen = [row for row in rows if row.name == options.name]
         if not chosen:
             raise ValueError(f"{options.table} has no row {options.name}")
         run(chosen[0], options.results, options.work, options.device, options.threads)
+        what_is_left = left(rows, options.work, but=chosen[0])
+        print(f"{options.name} is there; {what_is_left}", file=sys.stderr)
 
 
 if __name__ == "__main__":

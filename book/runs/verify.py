@@ -3,7 +3,7 @@
     python book/runs/verify.py [FOLDER ...]    the results in book/results if none is named
 
 A training or a tempering run keeps some of its samples, which give a free energy or an energy. The
-Curie-Weiss trainings without samples are held to an identity, and the runs of Chapter 12 to the
+Curie-Weiss trainings without samples are held to an identity, and the runs of Chapter 13 to the
 correlation of the couplings that they learned.
 """
 

@@ -2,7 +2,7 @@
 
 Printed as "the average of the negative log-likelihood", which it is; there is no misprint. Its mean
 over the samples is S + D(P||Q), the entropy of the Boltzmann distribution and the divergence in the
-direction opposite to that of Eq. (1), so that it is least, and equal to S, at Q = P. Chapter 12.
+direction opposite to that of Eq. (1), so that it is least, and equal to S, at Q = P. Chapter 13.
 """
 
 import math
