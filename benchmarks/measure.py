@@ -148,6 +148,34 @@ def gpu_times(net, n, batch, repeats, **_):
     return found
 
 
+def instance_times(net, n, batch, repeats, instances=10, device="cuda", **_):
+    """A step of several instances side by side on a GPU, and one of a single instance alone."""
+    steps = [steps_side_by_side(net, n, batch, count, device) for count in (instances, 1)]
+    together, alone = times(*steps, repeats=repeats)
+    found = {"step": summary(together), "alone": summary(alone)}
+    if device == "cuda":
+        found["gpu"] = torch.cuda.get_device_name()
+        found["memory"] = torch.cuda.max_memory_allocated() / 1e6
+    return found
+
+
+def steps_side_by_side(net, n, batch, count, device):
+    """A function that does one whole step of so many instances and waits for its end."""
+    where = {"dtype": torch.float32, "device": device}
+    models = [arnn.sherrington_kirkpatrick(n, seed, **where) for seed in range(1, count + 1)]
+    nets = [make_net(net, H) for H in models]
+    together = arnn.instances._SideBySide(nets)
+    energies = arnn.instances._energies_of(models, nets[0])
+    optimiser = torch.optim.Adam([p for p in together.parameters() if p.requires_grad], lr=1e-4)
+    generators = arnn.instances._Generators(device, range(count))
+
+    def finished_step():
+        cost = arnn.instances._step(together, energies, BETA, batch, optimiser, generators)
+        return cost.mean(1).tolist()  # the loop of a training waits for these too
+
+    return finished_step
+
+
 def special_functions_per_second(gpu):
     """What an NVIDIA GPU can do at most: 16 in each cycle of each multiprocessor; kHz to Hz."""
     return 16 * gpu.multi_processor_count * gpu.clock_rate * 1e3
@@ -256,6 +284,7 @@ KINDS = {
     "literal_memory": literal_memory,
     "natural": natural_times,
     "gpu": gpu_times,
+    "gpu_instances": instance_times,
     "lattice": lattice,
     "forward_passes": against_forward_passes,
     "flips": flips,

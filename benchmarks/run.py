@@ -66,6 +66,8 @@ def cases(sizes, gpu=False):
             for net in ("1L", "MADE_23", *SK)
             for n in sizes
         ]
+        several = {"n": 50, "batch": 2000, "instances": 10, "threads": 1, "repeats": 5}
+        rows += [{"kind": "gpu_instances", "net": net} | several for net in SK]
     return rows
 
 
@@ -108,6 +110,10 @@ def as_lines(rows):
         if "literal" in row and "step" in row:
             parts.append(f"literal/ours {row['literal']['median'] / row['step']['median']:.1f}")
             parts.append(f"ours/floor {row['step']['median'] / row['floor']['median']:.2f}")
+        if "alone" in row:
+            ratio = row["step"]["median"] / row["alone"]["median"]
+            parts.append(f"one instance {row['alone']['median'] * 1e3:.1f} ms")
+            parts.append(f"{row['instances']} instances/one {ratio:.1f}")
         if "forward_passes" in row:
             ratio = row["forward_passes"]["median"] / row["sample"]["median"]
             parts.append(f"passes/ours {ratio:.1f}")

@@ -78,6 +78,7 @@ KINDS_OF = {
     "literal": ("SK_RS", "SK_2RSB"),
     "literal_memory": ("SK_1RSB",),
     "natural": ("1L", "SK_1RSB"),
+    "gpu_instances": ("SK_RS",),
     "lattice": (None,),
     "forward_passes": ("1L", "MADE_23"),
     "flips": (None,),
@@ -86,8 +87,40 @@ KINDS_OF = {
 
 @pytest.mark.parametrize(("kind", "net"), [(k, net) for k in KINDS_OF for net in KINDS_OF[k]])
 def test_measurement_runs(kind, net):
-    found = measure.KINDS[kind](net=net, n=4, batch=8, repeats=1, beta=1.0)
+    found = measure.KINDS[kind](net=net, n=4, batch=8, repeats=1, beta=1.0, device="cpu")
     assert json.loads(json.dumps(found)) == found
+
+
+def test_the_rows_of_a_gpu_are_added_and_printed():
+    rows = run.cases([50, 100], gpu=True)
+    assert rows[: -len(gpu_rows(rows))] == run.cases([50, 100])
+    assert {row["kind"] for row in rows} <= set(measure.KINDS)
+    seconds = {"step": measure.summary([0.02]), "gpu": "H100", "memory": 98.4}
+    found = [row | seconds | {"roofline": 0.25} for row in gpu_rows(rows)]
+    found[-1] |= {"step": measure.summary([0.015, 0.012, 0.013]), "alone": measure.summary([0.01])}
+    lines = list(run.as_lines(found))
+    assert lines[0].startswith("gpu            1L       n=  50 batch=2000 threads=1  step 20.0 ms")
+    assert lines[0].endswith("memory 98 MB, 0.25 of the special functions that H100 can do")
+    assert lines[-1].startswith("gpu_instances  SK_2RSB  n=  50 batch=2000 threads=1  step 13.0 ms")
+    assert "one instance 10.0 ms, 10 instances/one 1.3" in lines[-1]
+
+
+def gpu_rows(rows):
+    return [row for row in rows if row["kind"].startswith("gpu")]
+
+
+def test_the_step_that_is_timed_for_instances_trains_each_of_them():
+    """As a step of each alone, with the seeds and the instances of the row."""
+    step = measure.steps_side_by_side("SK_RS", 6, 50, 3, "cpu")
+    for _ in range(2):
+        costs = step()
+    for seed, cost in enumerate(costs):
+        H = arnn.sherrington_kirkpatrick(6, seed + 1, dtype=torch.float32)
+        options = {"steps": 2, "batch": 50, "lr": 1e-4, "seed": seed}
+        net = measure.make_net("SK_RS", H)
+        (record,) = arnn.training.minimise_free_energy(net, H, [measure.BETA], **options)
+        expected = float(record["curve"][-1]) * 6 * measure.BETA
+        assert cost == pytest.approx(expected, rel=1e-5)
 
 
 def test_special_functions_of_a_gpu():

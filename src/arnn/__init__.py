@@ -5,12 +5,14 @@ from importlib import import_module
 from .hamiltonians import PairwiseHamiltonian, curie_weiss, sherrington_kirkpatrick
 
 _MODULES = (
+    "annealing",
     "checks",
     "convolutions",
     "estimators",
     "exact",
     "experiments",
     "figures",
+    "instances",
     "inverse",
     "log_sigmoids",
     "montecarlo",

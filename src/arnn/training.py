@@ -105,21 +105,14 @@ def minimise_free_energy(
         FloatingPointError: the free energy is no longer finite, or it ends a temperature far above
             where it began it. The checkpoint of the last good temperature stays.
     """
-    betas = _checked_betas(betas)
     if optimiser not in STEP_SIZES:
         raise ValueError(f'optimiser must be "adam" or "natural", not {optimiser!r}')
     lr = STEP_SIZES[optimiser] if lr is None else lr
-    schedule = {
-        "optimiser": optimiser,
-        "betas": betas,
-        "steps": as_count("steps", steps),
-        "first_steps": as_count("first_steps", steps if first_steps is None else first_steps),
-        "batch": as_count("batch", batch, at_least=2),
-        "lr": as_positive("lr", lr),
-        "final_lr": as_positive("final_lr", lr if final_lr is None else final_lr),
+    schedule = _checked_schedule(betas, optimiser, steps, first_steps, batch, lr, final_lr) | {
         "tolerance": None if tolerance is None else as_positive("tolerance", tolerance),
         "seed": as_count("seed", seed, at_least=0),
     }
+    betas = schedule["betas"]
     if optimiser == "natural":
         schedule["damping"] = as_positive("damping", damping)
         schedule["refresh"] = as_count("refresh", refresh)
@@ -156,12 +149,8 @@ def _make_optimiser(net, schedule):
 def _train_at(net, H, optimiser, generator, schedule, index):
     """Train at one temperature; the learning curves of F/n."""
     beta = schedule["betas"][index]
-    steps = schedule["first_steps" if index == 0 else "steps"] if optimiser else 0
-    decay = (schedule["final_lr"] / schedule["lr"]) ** (1 / max(1, steps - 1))
     means, deviations = [], []
-    for step in range(steps):
-        for group in optimiser.param_groups:
-            group["lr"] = schedule["lr"] * decay**step
+    for step in _paced(optimiser, schedule, index):
         x, log_prob = net.sample_for_training(schedule["batch"], generator)
         loss, cost = score_function_loss(net, H, beta, x, log_prob)
         means.append(float(cost.mean()) / (beta * net.n))
@@ -176,7 +165,22 @@ def _train_at(net, H, optimiser, generator, schedule, index):
         optimiser.step()
         if schedule["tolerance"] and deviations[-1] < schedule["tolerance"]:
             break
-    _require_descent(means, deviations, beta)
+    return _learning_curves(means, deviations, beta)
+
+
+def _paced(optimiser, schedule, index):
+    """The number of each step at a temperature, once the optimiser has the step size of it."""
+    steps = schedule["first_steps" if index == 0 else "steps"] if optimiser else 0
+    decay = (schedule["final_lr"] / schedule["lr"]) ** (1 / max(1, steps - 1))
+    for step in range(steps):
+        for group in optimiser.param_groups:
+            group["lr"] = schedule["lr"] * decay**step
+        yield step
+
+
+def _learning_curves(means, deviations, beta, whose=""):
+    """What the record of a temperature says of its steps, if the training is not lost."""
+    _require_descent(means, deviations, beta, whose)
     as_tensor = {"dtype": torch.float64}
     return {
         "curve": torch.tensor(means, **as_tensor),
@@ -184,7 +188,7 @@ def _train_at(net, H, optimiser, generator, schedule, index):
     }
 
 
-def _require_descent(means, deviations, beta):
+def _require_descent(means, deviations, beta, whose):
     """Stop a training that is lost: F/n ends a temperature far above where it began it.
 
     Far is five standard deviations of a single sample and one part in twenty more: large steps
@@ -195,12 +199,12 @@ def _require_descent(means, deviations, beta):
     last = means[-max(1, len(means) // 10) :]
     end = sum(last) / len(last)
     if end > means[0] + 5 * deviations[0] + 0.05 * abs(means[0]):
-        _stop(end, beta, len(means) - 1)
+        _stop(end, beta, len(means) - 1, whose)
 
 
-def _stop(free_energy, beta, step):
+def _stop(free_energy, beta, step, whose=""):
     raise FloatingPointError(
-        f"the free energy became {free_energy:.6g} at beta = {beta:g}, step {step}; "
+        f"the free energy{whose} became {free_energy:.6g} at beta = {beta:g}, step {step}; "
         "try a smaller lr (the checkpoint of the last good temperature is kept)"
     )
 
@@ -213,6 +217,19 @@ def _summary(record):
     elif len(record["curve"]):
         shown["f"] = f"{record['curve'][-1]:.5f}"
     return shown
+
+
+def _checked_schedule(betas, optimiser, steps, first_steps, batch, lr, final_lr):
+    """The part of a schedule that every annealing by samples has."""
+    return {
+        "optimiser": optimiser,
+        "betas": _checked_betas(betas),
+        "steps": as_count("steps", steps),
+        "first_steps": as_count("first_steps", steps if first_steps is None else first_steps),
+        "batch": as_count("batch", batch, at_least=2),
+        "lr": as_positive("lr", lr),
+        "final_lr": as_positive("final_lr", lr if final_lr is None else final_lr),
+    }
 
 
 def _checked_betas(betas):

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from arnn import runs, sherrington_kirkpatrick
+from arnn import estimators, instances, runs, sherrington_kirkpatrick, training
 from arnn.experiments import FreeEnergyRun, run_free_energy
 from arnn.nets import SKRSB
 
@@ -64,3 +64,25 @@ def test_a_run_on_the_gpu_agrees_with_the_run_on_the_cpu_within_error(optimiser,
         here, there = found["cpu"], found[DEVICE]
         error = math.hypot(here["f_error"][index], there["f_error"][index])
         assert abs(here["f"][index] - there["f"][index]) < 4 * error
+
+
+@pytest.mark.parametrize("k", [0, 1])
+def test_instances_in_one_call_agree_with_separate_trainings_within_error(k):
+    where = {"dtype": torch.float32, "device": DEVICE}
+    models = [sherrington_kirkpatrick(20, seed, **where) for seed in (1, 2, 3)]
+    betas, options = [0.5, 1.0], {"steps": 60, "batch": 1000, "final_lr": 1e-4}
+    together = [SKRSB(H, k, beta=0.5) for H in models]
+    found = instances.minimise_free_energies(together, models, betas, seed=[1, 2, 3], **options)
+    for r, (net, H) in enumerate(zip(together, models, strict=True)):
+        alone = SKRSB(H, k, beta=0.5)
+        records = training.minimise_free_energy(alone, H, betas, seed=r + 1, **options)
+        # The first samples are the same, but for a spin that rounding turns over now and then.
+        first, there = float(found[r][0]["curve"][0]), float(records[0]["curve"][0])
+        assert first == pytest.approx(there, rel=5e-4)
+        generators = [torch.Generator(DEVICE).manual_seed(seed) for seed in (10 + r, 20 + r)]
+        one, other = (
+            estimators.free_energy(trained, H, 1.0, 20_000, generator=generator)
+            for trained, generator in zip((net, alone), generators, strict=True)
+        )
+        assert abs(one.f - other.f) < 4 * math.hypot(one.f_error, other.f_error)
+        assert net.device.type == alone.device.type == DEVICE

@@ -121,10 +121,13 @@ class AutoregressiveNet(nn.Module):
         return x, self.log_prob(x)
 
     def _draw(self, noise):
-        """Spins and their logits, (n, batch) both, from logistic noise (n, batch)."""
+        """Spins and their logits, (n, batch) both, from logistic noise (n, batch).
+
+        The noise, and with it both, may have an axis of instances between these two.
+        """
         spins, logits = [], []
         one = noise.new_ones(())
-        state = self.start(noise.shape[1])
+        state = self.start(noise.shape[-1])
         for i in range(self.n):
             logits.append(self.conditional(i, state))
             spins.append(torch.copysign(one, logits[i].detach() - noise[i]))

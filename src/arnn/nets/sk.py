@@ -211,7 +211,7 @@ class SKRSB(AutoregressiveNet):
         noise = self._noise(as_count("batch", batch), generator)
         kernels = self._kernels()
         spins, logits = kernels.draw(noise, self._layers()) if kernels else self._draw(noise)
-        return spins.T.contiguous(), logsigmoid(spins * logits).sum(0)
+        return spins.movedim(0, -1).contiguous(), logsigmoid(spins * logits).sum(0)
 
     def _kernels(self):
         """The compiled loops, where they can do this net's work; None elsewhere."""
@@ -250,15 +250,17 @@ class SKRSB(AutoregressiveNet):
 def nested_log_sigmoids(fields, weights, biases):
     """sum_l w_0 ls(b_1 + w_1 ls( ... ls(b_{k+1} + w_{k+1} xi_l))), (2, batch): one for each sign.
 
+    All shapes may have the same axes before these, such as one of instances (`arnn.instances`).
+
     Args:
         fields: the xi_l, (pairs, batch).
         weights: w_0 ... w_{k+1}, a list of tensors (2, pairs, 1).
         biases: b_1 ... b_{k+1}, likewise.
     """
-    hidden = fields
+    hidden = fields[..., None, :, :]
     for bias, weight in zip(reversed(biases), reversed(weights[1:]), strict=True):
         hidden = logsigmoid(torch.addcmul(bias, weight, hidden))
-    return (weights[0] * hidden).sum(1)
+    return (weights[0] * hidden).sum(-2)
 
 
 @functools.cache
