@@ -268,3 +268,21 @@ def test_a_gpu_without_its_compiler_takes_the_plain_form_and_says_so_once(monkey
         assert sk.compiled_chain() is sk.nested_log_sigmoids
     assert sk.compiled_chain() is sk.nested_log_sigmoids
     sk.compiled_chain.cache_clear()
+
+
+def test_the_process_that_compiles_has_the_bits_of_those_that_load(tmp_path):
+    """Numba alone rounds differently in the two; a resumed training would notice."""
+    code = """
+import hashlib, torch, arnn
+from arnn.nets import SKRSB
+net = SKRSB(arnn.sherrington_kirkpatrick(15, 1, dtype=torch.float32), 1, beta=1.0)
+x, log_prob = net.sample_for_training(300, torch.Generator().manual_seed(1))
+((log_prob - log_prob.mean()) * log_prob).sum().backward()
+gradients = b"".join(p.grad.numpy().tobytes() for p in net.parameters() if p.requires_grad)
+print(hashlib.sha256(gradients).hexdigest())
+"""
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    call = {"env": environment, "capture_output": True, "text": True, "check": True}
+    first, second = (subprocess.run([sys.executable, "-c", code], **call) for _ in range(2))
+    assert list(tmp_path.rglob("*.compiled"))
+    assert first.stdout == second.stdout

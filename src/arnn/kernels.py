@@ -18,8 +18,18 @@ sampling and likelihood use the same function, so Q stays an exactly normalised 
 loops use no library function, since those would not vectorise.
 """
 
+import hashlib
+import os
+import platform
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import numba
 import numpy as np
 import torch
+from llvmlite.binding import get_host_cpu_features, get_host_cpu_name
 from numba import get_num_threads, njit, prange, set_num_threads
 from numpy.polynomial import Chebyshev, Polynomial
 
@@ -464,3 +474,41 @@ def _use_threads_of_torch():
 
 def _array(tensor):
     return tensor.detach().contiguous().numpy()
+
+
+# ---- The cache ---------------------------------------------------------------------------------
+
+_COMPILING = "ARNN_COMPILES_LOOPS"  # set in the process that compiles
+
+
+def compile_loops():
+    """Use every loop once, on a system of three spins."""
+    rows, pairs = torch.ones(3, 3), torch.ones(2, 2, 3)
+    numbers = (rows[0], rows[0], torch.ones(3, 2, 3), pairs)
+    numbers = [number.clone().requires_grad_() for number in numbers]
+    draw(torch.zeros(3, 2), (rows, *numbers))[1].sum().backward()
+
+
+def _compile_in_another_process():
+    """Leave it to another process to compile the loops and to fill the cache, once.
+
+    What Numba has just compiled rounds differently from what it loads from its cache, because the
+    latter was optimised once more. Were the first process to compile, a training that it began
+    would not go on bit for bit in the next one. The mark says for which source, Numba and processor
+    the cache was filled.
+    """
+    source = Path(__file__).stat()
+    machine = (get_host_cpu_name(), sorted(get_host_cpu_features().items()))
+    versions = (numba.__version__, platform.python_version())
+    state = repr((source.st_mtime_ns, source.st_size, machine, versions))
+    name = f"kernels.{hashlib.sha256(state.encode()).hexdigest()[:16]}.compiled"
+    mark = Path(_forward.stats.cache_path) / name
+    if _COMPILING in os.environ or mark.exists():
+        return
+    call = [sys.executable, "-c", "from arnn import kernels; kernels.compile_loops()"]
+    with suppress(OSError):  # without a folder for the cache every process compiles, all alike
+        if subprocess.run(call, env=os.environ | {_COMPILING: "1"}).returncode == 0:
+            mark.touch()
+
+
+_compile_in_another_process()
