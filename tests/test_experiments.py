@@ -128,7 +128,7 @@ def test_a_wrong_value_is_refused_by_name(name, value):
         ),
         (
             {"optimiser": "natural", "net": "MADE"},
-            'optimiser "natural" trains 1L or SKRSB, not MADE',
+            'optimiser "natural" trains 1L or SKRSB or Cavity, not MADE',
         ),
         ({"method": "exact", "net": "SKRSB"}, 'method "exact" trains 1P or CW_inf, not SKRSB'),
         ({"method": "exact", "net": "MADE"}, 'method "exact" trains 1P or CW_inf, not MADE'),
@@ -278,6 +278,7 @@ def test_curves_that_ended_early_are_filled_up(tmp_path):
         {"net": "CW_inf", "field": 0.1},
         {"net": "SKRSB", "model": "sherrington_kirkpatrick", "k": 1, "init": "paper"},
         {"net": "SKRSB", "model": "sherrington_kirkpatrick", "optimiser": "natural"},
+        {"net": "Cavity", "model": "sherrington_kirkpatrick", "depth": 3, "optimiser": "natural"},
         {"net": "CW_inf", "method": "exact"},
     ],
 )

@@ -9,11 +9,12 @@ import torch
 
 from . import estimators, runs, training
 from .hamiltonians import as_count, as_finite, as_positive, curie_weiss, sherrington_kirkpatrick
-from .nets import MADE, SKRSB, CurieWeissInfinity, CurieWeissN, OneParameter, SingleLayer
+from .nets import MADE, SKRSB, Cavity, CurieWeissInfinity, CurieWeissN, OneParameter, SingleLayer
 from .workflow import given_parameters, require_folder_name, require_one_of, run_once
 
 MODELS = ("curie_weiss", "sherrington_kirkpatrick")
-NETS = ("1P", "1L", "MADE", "CW_N", "CW_inf", "SKRSB")
+NETS = ("1P", "1L", "MADE", "CW_N", "CW_inf", "SKRSB", "Cavity")
+OWN_CONDITIONALS = ("1L", "SKRSB", "Cavity")  # no conditional shares a parameter with another
 # The initial weights of a net; the first is what it gets if init is None.
 INITS = {"SKRSB": ("physics", "paper"), "MADE": ("pytorch", "released")}
 # Estimates are made by generators of their own, far from the training seeds.
@@ -38,7 +39,7 @@ class FreeEnergyRun:
     coupling: float = 1.0  # Curie-Weiss only
     field: float = 0.0  # Curie-Weiss only
     net: str = "MADE"
-    depth: int = 2  # MADE only
+    depth: int = 2  # MADE: masked linear layers; Cavity: iterations
     width: int = 2  # MADE only
     k: int = 0  # SKRSB only: 0 is SK_RS, 1 is SK_1RSB, and so on
     init: str | None = None  # "pytorch" or "released" for MADE, "physics" or "paper" for SKRSB
@@ -49,7 +50,7 @@ class FreeEnergyRun:
     steps: int = 1000
     first_steps: int | None = None
     batch: int = 2000
-    optimiser: str = "adam"  # or "natural", for SKRSB and 1L
+    optimiser: str = "adam"  # or "natural", for SKRSB, Cavity and 1L
     lr: float | None = None  # 1e-3 for Adam, 0.1 for the natural gradient
     final_lr: float | None = None
     damping: float = 1e-2  # natural gradient only
@@ -118,8 +119,10 @@ class FreeEnergyRun:
             raise ValueError(f'net {self.net} by method "{self.method}" needs model curie_weiss')
         if self.method == "exact" and self.net not in ("1P", "CW_inf"):
             raise ValueError(f'method "exact" trains 1P or CW_inf, not {self.net}')
-        if self.optimiser == "natural" and self.net not in ("1L", "SKRSB"):
-            raise ValueError(f'optimiser "natural" trains 1L or SKRSB, not {self.net}')
+        if self.optimiser == "natural" and self.net not in OWN_CONDITIONALS:
+            raise ValueError(
+                f'optimiser "natural" trains {" or ".join(OWN_CONDITIONALS)}, not {self.net}'
+            )
         if self.device == "cuda" and not torch.cuda.is_available():
             raise ValueError("device cuda was asked for, and there is none")
 
@@ -171,6 +174,8 @@ class FreeEnergyRun:
             return CurieWeissInfinity(*model, train_shared=True, init="zero", **where)
         if self.net == "1P":
             return OneParameter(self.n, **where)
+        if self.net == "Cavity":
+            return Cavity(self.make_hamiltonian(), self.depth, beta=self.beta_start)
         generator = torch.Generator().manual_seed(self.seed)
         if self.net == "1L":
             return SingleLayer(self.n, generator=generator, **where)
