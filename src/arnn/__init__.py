@@ -18,6 +18,7 @@ _MODULES = (
     "montecarlo",
     "nets",
     "partial_sums",
+    "problems",
     "quadrature",
     "replica",
     "runs",
