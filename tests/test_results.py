@@ -188,3 +188,37 @@ def test_natural_trainings_of_sk_1rsb_reach_the_released_free_energies():
         data = runs.load(RESULTS / f"sk_n100_s{instance}_SK_1RSB").data
         found.append([data["f"][np.argmin(abs(data["beta"] - beta))] for beta in (1.0, 1.5, 2.0)])
     assert (np.mean(found, 0) < released + 1e-4 * abs(released)).all()
+
+
+# ---- All sizes and instances (Chapter 12) -------------------------------------------------------
+
+TEMPERED = [path.name.removesuffix("_tempering") for path in FOLDERS if "tempering" in path.name]
+SMALLEST_SWAP_RATE = {50: 0.7, 100: 0.6, 200: 0.45}
+
+
+@pytest.mark.parametrize("system", TEMPERED)
+def test_every_tempering_run_mixed_and_is_precise(system):
+    result = runs.load(RESULTS / f"{system}_tempering")
+    data, n = result.data, result.manifest["parameters"]["n"]
+    assert data["swap_rate"].min() > SMALLEST_SWAP_RATE[n]
+    assert data["round_trips"].min() > 1000
+    precise = data["beta"] >= 0.5
+    assert (data["f_error"] / abs(data["f"]))[precise].max() < 7e-5
+    # Without a field the law of the overlap is even.
+    law, error = data["overlap_probability"][0], data["overlap_error"][0]
+    asymmetry = abs(law[: n // 2].sum() - law[: n // 2 : -1].sum())
+    assert asymmetry < 5 * np.sqrt((error**2).sum() * n)
+
+
+@pytest.mark.parametrize("system", TEMPERED)
+def test_no_network_lies_below_the_truth(system):
+    """Paper Eq. (1): the variational free energy is an upper bound."""
+    truth = runs.load(RESULTS / f"{system}_tempering").data
+    trainings = [path for path in FOLDERS if path.name.startswith(f"{system}_")]
+    trainings = [path for path in trainings if "tempering" not in path.name]
+    assert trainings
+    for path in trainings:
+        data = runs.load(path).data
+        rows = [int(np.argmin(abs(truth["beta"] - beta))) for beta in data["beta"]]
+        error = np.hypot(data["f_error"], truth["f_error"][rows])
+        assert ((data["f"] - truth["f"][rows]) / error).min() > -4.5, path.name
