@@ -7,7 +7,7 @@ import nbformat
 import pytest
 import yaml
 
-from arnn.checks import VERDICTS
+from arnn.checks import VERDICTS, stored_claims
 
 BOOK = Path(__file__).resolve().parent.parent / "book"
 CHAPTERS = sorted(BOOK.glob("[0-9][0-9]_*.ipynb"))
@@ -176,6 +176,22 @@ def test_claims_of_the_paper_stand_beside_what_was_found(chapter):
     verdicts = [verdict for cell in code_cells(chapter) for verdict in claims(cell)]
     assert verdicts, "show at least one arnn.checks.Claim"
     assert set(verdicts) <= set(VERDICTS)
+
+
+def test_the_front_page_counts_the_verdicts_of_the_chapters():
+    stored = [claim.verdict for path in CHAPTERS for claim in stored_claims(path)]
+    front = (BOOK / "index.md").read_text()
+    said = dict(re.findall(r"^\| ([a-z ]+?) \| (\d+) \|$", front, flags=re.M))
+    assert said == {verdict: str(stored.count(verdict)) for verdict in VERDICTS}
+
+
+def test_the_scorecard_has_every_claim_that_the_chapters_show():
+    shown = "".join(text for cell in code_cells(BOOK / "scorecard.ipynb") for text in texts(cell))
+    for path in CHAPTERS:
+        stored = stored_claims(path)
+        boxes = sum(len(claims(cell)) for cell in code_cells(path))
+        assert len(stored) == boxes
+        assert shown.count(f"]({path.name})") == boxes
 
 
 def test_labels_are_used_once_in_the_book():

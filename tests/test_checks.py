@@ -1,5 +1,6 @@
 """The checks of the chapters fail when they should, and print nothing that could change."""
 
+import json
 import math
 
 import numpy as np
@@ -92,6 +93,20 @@ def test_a_claim_needs_one_of_the_four_verdicts():
     assert len(VERDICTS) == 4
     with pytest.raises(ValueError, match=r"verdict must be one of reproduced, .* not 'maybe'"):
         Claim("Fig. 1", "says", "found", "maybe", "evidence")
+
+
+def test_claims_are_read_back_from_a_notebook(tmp_path):
+    claims = [
+        Claim(
+            "Sec. IV (text)", "a: b. c", "0.5 ± 0.1 (N = 20)\nand more. Verdict", "partly", "a run"
+        ),
+        Claim("Fig. 1", "x", "y", "reproduced", "tests/x.py; tests/y.py"),
+    ]
+    outputs = [{"output_type": "execute_result", "data": {"text/plain": repr(c)}} for c in claims]
+    outputs.append({"output_type": "stream", "text": "no claim"})
+    cells = [{"cell_type": "markdown"}, {"cell_type": "code", "outputs": outputs}]
+    (tmp_path / "x.ipynb").write_text(json.dumps({"cells": cells}), encoding="utf-8")
+    assert checks.stored_claims(tmp_path / "x.ipynb") == claims
 
 
 def test_shown_source_is_the_source():

@@ -6,7 +6,10 @@ the same text.
 
 import html
 import inspect
+import json
+import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
@@ -117,6 +120,23 @@ class Claim:
             f"<p><strong>We find</strong>: {found}</p>"
             f'<p class="claim-evidence">Shown by {evidence}</p></div>'
         )
+
+
+def stored_claims(notebook):
+    """The claims that an executed notebook shows, in their order, read from its stored outputs.
+
+    Args:
+        notebook: path of an .ipynb file.
+    """
+    pattern = r"The paper says \((.*?)\): (.*?)\nWe find: (.*)\nVerdict: (.*?)\. Shown by: (.*)"
+    found = []
+    for cell in json.loads(Path(notebook).read_text(encoding="utf-8"))["cells"]:
+        for output in cell.get("outputs", []):
+            text = "".join(output.get("data", {}).get("text/plain", ""))
+            if match := re.fullmatch(pattern, text, flags=re.DOTALL):
+                place, says, what, verdict, evidence = match.groups()
+                found.append(Claim(place, says, what, verdict, evidence))
+    return found
 
 
 class _Source:
