@@ -65,6 +65,9 @@ WRONG = {
     "model": ["ising", 3, None],
     "n": [0, -1, 20.0, "20", True, None],
     "instance": [-1, 1.5, "1", 2**32],
+    "couplings": ["x.txt", 3],  # without model "file"
+    "sign": ["+", "plus", None],
+    "base": [0, 1, "0"],
     "coupling": [math.nan, math.inf, "1", None],
     "field": [math.nan, -math.inf, "0", None],
     "net": ["H2", "made", 1, None],
@@ -158,7 +161,7 @@ def test_names_of_a_notebook_make_a_run():
 
 @pytest.mark.parametrize("name", ["betas", "nets", "learning_rate", "N"])
 def test_an_unknown_name_is_refused_with_the_known_ones(name):
-    message = rf"unknown parameter '{name}'; the parameters are batch, .*, width"
+    message = rf"unknown parameter '{name}'; the parameters are base, .*, width"
     with pytest.raises(ValueError, match=message):
         FreeEnergyRun.from_namespace({"n": 8, name: 1})
 

@@ -1,18 +1,20 @@
 """The heavy runs of the book: their parameters, checked before any work, and what they do."""
 
 import math
+import tempfile
 import time
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 
-from . import estimators, runs, training
+from . import estimators, problems, runs, training
 from .hamiltonians import as_count, as_finite, as_positive, curie_weiss, sherrington_kirkpatrick
 from .nets import MADE, SKRSB, Cavity, CurieWeissInfinity, CurieWeissN, OneParameter, SingleLayer
 from .workflow import given_parameters, require_folder_name, require_one_of, run_once
 
-MODELS = ("curie_weiss", "sherrington_kirkpatrick")
+MODELS = ("curie_weiss", "sherrington_kirkpatrick", "file")
 NETS = ("1P", "1L", "MADE", "CW_N", "CW_inf", "SKRSB", "Cavity")
 OWN_CONDITIONALS = ("1L", "SKRSB", "Cavity")  # no conditional shares a parameter with another
 # The initial weights of a net; the first is what it gets if init is None.
@@ -34,8 +36,11 @@ class FreeEnergyRun:
     """
 
     model: str = "curie_weiss"
-    n: int = 20
-    instance: int = 1  # seed of the couplings; the Curie-Weiss model has none
+    n: int = 20  # of a file it is the number that the file says
+    instance: int = 1  # seed of the couplings; Sherrington-Kirkpatrick only
+    couplings: str | None = None  # path of a text file (`arnn.problems.read`); model "file" only
+    sign: str = "-"  # of its couplings and fields in the energy, or "+"
+    base: int | None = None  # the index of its first spin, 0 or 1
     coupling: float = 1.0  # Curie-Weiss only
     field: float = 0.0  # Curie-Weiss only
     net: str = "MADE"
@@ -65,6 +70,7 @@ class FreeEnergyRun:
     output: str = "result"
 
     def __post_init__(self):
+        self._check_file()
         for name, allowed in (
             ("model", MODELS),
             ("net", NETS),
@@ -89,6 +95,16 @@ class FreeEnergyRun:
             as_finite(name, getattr(self, name))
         self._check_optional()
         self._check_combinations()
+
+    def _check_file(self):
+        if self.model != "file":
+            for name, unused in (("couplings", None), ("sign", "-"), ("base", None)):
+                if getattr(self, name) != unused:
+                    raise ValueError(f'{name} goes with model "file", not {self.model!r}')
+            return
+        if not isinstance(self.couplings, str):
+            raise ValueError(f"couplings must be the path of a file, not {self.couplings!r}")
+        object.__setattr__(self, "n", self.make_hamiltonian().n)
 
     def _check_optional(self):
         if self.init is not None:
@@ -141,6 +157,9 @@ class FreeEnergyRun:
         values = {k: v for k, v in asdict(self).items() if k not in elsewhere}
         chosen = {"init": self.init or self._inits()[0]}
         chosen["lr"] = training.STEP_SIZES[self.optimiser] if self.lr is None else self.lr
+        if self.model == "file":  # what it holds, wherever it lies
+            chosen["couplings"] = self.make_hamiltonian().fingerprint()
+            chosen |= {"sign": "-", "base": None}
         return values | chosen | {"overlap_betas": list(self.overlap_betas)}
 
     def _inits(self):
@@ -160,6 +179,13 @@ class FreeEnergyRun:
     def make_hamiltonian(self):
         """The Hamiltonian that the parameters describe."""
         where = {"dtype": getattr(torch, self.dtype), "device": self.place()}
+        if self.model == "file":
+            try:
+                H = problems.load(self.couplings, sign=self.sign, base=self.base).H
+            except OSError as error:
+                reason = error.strerror
+                raise ValueError(f"couplings {self.couplings} cannot be read: {reason}") from None
+            return H.to(**where)
         if self.model == "curie_weiss":
             return curie_weiss(self.n, self.coupling, self.field, **where)
         return sherrington_kirkpatrick(self.n, self.instance, **where)
@@ -202,6 +228,40 @@ def run_free_energy(settings, *, progress=True):
         return _collect(records), sum(record["seconds"] for record in records)
 
     return run_once(settings, work)
+
+
+def free_energy_of(
+    source, *, output=None, sign="-", fields=None, base=None, progress=True, **given
+):
+    """Train a net on couplings of your own, and estimate the free energy at each temperature.
+
+        run = free_energy_of(couplings, net="SKRSB", k=1, optimiser="natural", steps=60)
+        run.data["beta"], run.data["f"], run.data["f_error"]
+
+    Args:
+        source: an array, a SciPy sparse array, a networkx graph, a dimod model, or the path of a
+            text file; see `arnn.problems.load`, also for sign, fields and base.
+        output: the folder of the result; the couplings are written beside it as OUTPUT.couplings.
+            With None nothing is kept.
+        progress: show a bar.
+        given: parameters of `FreeEnergyRun`, such as net, betas' grid, steps and batch.
+
+    Returns:
+        The `runs.Run`; all values are per spin. An offset of the source's energy is not in them.
+
+    Raises:
+        ValueError: the source holds no pairwise model, or a parameter is wrong.
+        FloatingPointError: training diverged.
+    """
+    H = problems.load(source, sign=sign, fields=fields, base=base).H
+    if output is None:
+        with tempfile.TemporaryDirectory() as folder:
+            return free_energy_of(H, output=f"{folder}/run", progress=progress, **given)
+    path = Path(f"{output}.couplings")
+    runs.require_writable(path)
+    problems.write(path, H)
+    own = {"model": "file", "couplings": str(path), "base": 0, "output": str(output)}
+    return run_free_energy(FreeEnergyRun.from_namespace(given | own), progress=progress)
 
 
 def _train(settings, checkpoint, progress):

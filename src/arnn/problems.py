@@ -33,6 +33,7 @@ def load(source, *, sign="-", fields=None, base=None, dtype=None):
 
     Args:
         source: one of
+            - a PairwiseHamiltonian;
             - an array (n, n) or a SciPy sparse array: symmetric, or with one triangle empty;
             - a networkx graph: the couplings are the edges' `weight` (1 without), the fields the
               nodes' `field` (0 without);
@@ -58,7 +59,11 @@ def load(source, *, sign="-", fields=None, base=None, dtype=None):
     if base is not None and not isinstance(source, str | Path):
         raise ValueError("base is given with text files only")
     options = {} if dtype is None else {"dtype": dtype}
-    if isinstance(source, str | Path):
+    if isinstance(source, PairwiseHamiltonian):
+        couplings, fields, labels = source.couplings, source.fields, None
+        couplings, fields = (t.detach().cpu().double().numpy() for t in (couplings, fields))
+        offset = 0.0
+    elif isinstance(source, str | Path):
         couplings, fields, labels = read(source, base=base)
         offset = 0.0
     elif hasattr(source, "vartype") and hasattr(source, "quadratic"):
@@ -72,8 +77,9 @@ def load(source, *, sign="-", fields=None, base=None, dtype=None):
     else:
         raise ValueError(f"couplings cannot be read from {type(source).__name__}")
     scale = SIGNS[sign]
-    fields = None if fields is None else scale * np.asarray(fields, dtype=float)
-    H = PairwiseHamiltonian(scale * couplings, fields, **options)
+    # Adding zero makes 0 of -0, so that the same model has the same fingerprint.
+    fields = None if fields is None else scale * np.asarray(fields, dtype=float) + 0.0
+    H = PairwiseHamiltonian(scale * couplings + 0.0, fields, **options)
     return Problem(H, list(range(H.n)) if labels is None else labels, offset)
 
 
