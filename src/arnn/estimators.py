@@ -110,21 +110,15 @@ def reweighted(net, H, beta, samples=20_000, *, batch=2_000, generator=None):
     The gap is the variance of ln w over 2 beta n. To second order in ln w it is f[Q] - f: for a
     Gaussian ln w of variance s^2 the divergence is s^2 / 2.
 
-    Args:
-        net: an AutoregressiveNet of H.n spins.
-        H: a PairwiseHamiltonian.
-        beta: inverse temperature.
-        samples, batch: how many samples, and how many are held in memory at once.
-        generator: torch.Generator on the net's device; the global one if None.
-
-    Raises:
-        ValueError: beta is not positive, samples < 2 or batch < 1, or the sizes differ.
+    Arguments and errors are those of `free_energy`.
     """
     beta, samples = as_positive("beta", beta), as_count("samples", samples, at_least=2)
     parts = list(_draws(net, H, samples, batch, generator))
     energy, log_prob = (torch.cat([part[k] for part in parts]) for k in (1, 2))
     log_weight = -beta * energy - log_prob
-    log_z = float(torch.logsumexp(log_weight, 0)) - math.log(samples)
+    scale = 1 / (beta * H.n)
+    estimate = _estimate(energy, log_prob, beta, H.n)
+    log_z = -estimate.f_importance / scale
     weight = torch.exp(log_weight - log_z)  # of mean one
     mean_energy, energy_error = _ratio(weight, energy)
     # S = beta <H> + ln Z, whose first-order fluctuations are those of both parts together.
@@ -136,10 +130,9 @@ def reweighted(net, H, beta, samples=20_000, *, batch=2_000, generator=None):
     spread = (1 + magnetisation**2) * squares - 2 * magnetisation * crossed
     variance = log_weight.var()
     fourth = ((log_weight - log_weight.mean()) ** 4).mean()
-    scale = 1 / (beta * H.n)
     return Reweighted(
-        f=-log_z * scale,
-        f_error=float(weight.std()) / math.sqrt(samples) * scale,
+        f=estimate.f_importance,
+        f_error=estimate.f_importance_error,
         energy=mean_energy / H.n,
         energy_error=energy_error / H.n,
         entropy=(beta * mean_energy + log_z) / H.n,
@@ -151,7 +144,7 @@ def reweighted(net, H, beta, samples=20_000, *, batch=2_000, generator=None):
         / math.sqrt(samples)
         / 2
         * scale,
-        effective_samples=samples / float((weight**2).mean()),
+        effective_samples=estimate.effective_samples,
         samples=samples,
     )
 

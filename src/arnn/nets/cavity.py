@@ -37,7 +37,7 @@ class Cavity(AutoregressiveNet):
     states related by a flip of all spins are found or neither.
 
     A conditional takes about 2 depth (n-i)^2 multiplications a sample, so that a sample costs of
-    the order of n^3; the log-sigmoid networks cost n^2, with larger constants.
+    the order of n^3, where the log-sigmoid networks cost n^2.
 
     Args:
         H: a PairwiseHamiltonian; the net takes its dtype and device unless told otherwise.
