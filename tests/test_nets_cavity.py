@@ -91,6 +91,20 @@ def test_untrained_it_is_nearer_than_free_spins(seed):
         assert cavity < 0.7 * free
 
 
+def test_samples_for_training_bring_the_gradient_with_them():
+    """The same samples, ln Q and gradient as by sampling first and differentiating then."""
+    net = off_the_start(Cavity(model(9, 7), 4, beta=1.2))
+    x, log_prob = net.sample_for_training(50, torch.Generator().manual_seed(3))
+    again, value = net.sample(50, torch.Generator().manual_seed(3))
+    assert torch.equal(x, again)
+    assert (log_prob - value).abs().max() < 1e-12
+    weight = torch.linspace(-1, 2, 50, dtype=torch.float64)
+    got = torch.autograd.grad((weight * log_prob).sum(), list(net.parameters()))
+    expected = torch.autograd.grad((weight * net.log_prob(x)).sum(), list(net.parameters()))
+    for one, other in zip(got, expected, strict=True):
+        assert (one - other).abs().max() < 1e-11
+
+
 def test_without_fields_the_logits_are_odd_in_the_past():
     net = off_the_start(Cavity(model(8, 4, fields=0.0), 5, beta=1.4))
     x = exact.configurations(8)[::5]

@@ -6,6 +6,7 @@ yet. Those couplings are known, and here they are the weights of the hidden laye
 
 import torch
 from torch import nn
+from torch.nn.functional import logsigmoid
 from torch.utils.checkpoint import checkpoint
 
 from ..hamiltonians import as_count, as_positive
@@ -115,6 +116,30 @@ class Cavity(AutoregressiveNet):
             columns.append(checkpoint(self.conditional, i, fields, use_reentrant=False))
         return torch.stack(columns, dim=1)
 
+    def sample_for_training(self, batch, generator=None):
+        """As `AutoregressiveNet.sample_for_training`, with no second pass.
+
+        The slopes of a logit are taken while the spin is drawn, for each sample, so that the layers
+        of one conditional at a time are in memory and none is worked out twice. ln Q comes with
+        this gradient, but not with higher ones.
+        """
+        noise = self._noise(as_count("batch", batch), generator)
+        state, spins, logits, slopes = self.start(batch), [], [], ([], [])
+        for i in range(self.n):
+            logit, own = self._with_slopes(i, state)
+            spins.append(torch.copysign(noise.new_ones(()), logit - noise[i]))
+            state = self.observe(i, spins[i], state)
+            logits.append(logit)
+            for kept, slope in zip(slopes, own, strict=True):
+                kept.append(slope.flatten(0, -2))
+        spins, logits = torch.stack(spins), torch.stack(logits)
+        log_prob = logsigmoid(spins * logits).sum(0)
+        by_logit = spins * torch.sigmoid(-spins * logits)  # d ln Q / d logit
+        for values, kept in zip((self.gains, self.readout), slopes, strict=True):
+            zero = (values - values.detach()).flatten(1)  # brings the gradient, and no value
+            log_prob = log_prob + torch.einsum("ip,ipb,ib->b", zero, torch.stack(kept), by_logit)
+        return spins.T.contiguous(), log_prob
+
     def own_parameters(self, i):
         """As `AutoregressiveNet.own_parameters`: the gains of conditional i, then a_i and b_i.
 
@@ -126,16 +151,24 @@ class Cavity(AutoregressiveNet):
 
     def logit_slopes(self, i, x):
         """As `AutoregressiveNet.logit_slopes`: automatic, with gains of its own for each sample."""
-        with torch.enable_grad():
-            own = [
-                values[i].detach()[..., None].expand(*values[i].shape, len(x)).requires_grad_()
-                for values in (self.gains, self.readout)
-            ]
-            logit = self._logit(i, self.couplings[:i, i:].T @ x.T[:i], *own)
-            slopes = torch.autograd.grad(logit.sum(), own, materialize_grads=True)
+        _, slopes = self._with_slopes(i, self.couplings[:i, i:].T @ x.T[:i])
         if i + 1 == self.n:
             return slopes[1][:1]
         return torch.cat([slope.flatten(0, -2) for slope in slopes])
+
+    def _with_slopes(self, i, state):
+        """The logit (batch,), and its slopes (depth, 4, batch) by the gains and (2, batch)."""
+        with torch.enable_grad():
+            own = [
+                values[i]
+                .detach()[..., None]
+                .expand(*values[i].shape, state.shape[1])
+                .requires_grad_()
+                for values in (self.gains, self.readout)
+            ]
+            logit = self._logit(i, state, *own)
+            slopes = torch.autograd.grad(logit.sum(), own, materialize_grads=True)
+        return logit.detach(), slopes
 
     def num_parameters(self):
         """4 depth (n-1) + 2n - 1: those of the last conditional have no later spin to act on."""
