@@ -200,13 +200,11 @@ def neural_mcmc(net, H, beta, samples, *, chains=32, burn_in=100, generator=None
     """
     beta, samples = as_positive("beta", beta), as_count("samples", samples, at_least=4)
     chains, burn_in = as_count("chains", chains), as_count("burn_in", burn_in, at_least=0)
-    x, energy, log_weight = [], [], []
     steps = samples + burn_in + 1  # the first proposal is where a chain starts
-    for spins, energies, log_probs in _draws(net, H, steps * chains, chains, generator):
-        x.append(spins.cpu())
-        energy.append(energies.numpy())
-        log_weight.append((-beta * energies - log_probs).numpy())
-    energy, log_weight = np.array(energy), np.array(log_weight)
+    x, energy, log_prob = zip(*_draws(net, H, steps * chains, 2_000, generator), strict=True)
+    x = torch.cat(x).cpu().reshape(steps, chains, H.n)
+    energy, log_prob = (torch.cat(v).reshape(steps, chains).numpy() for v in (energy, log_prob))
+    log_weight = -beta * energy - log_prob
     uniform = torch.rand(steps, chains, generator=generator, dtype=torch.float64, device=net.device)
     threshold = np.log(uniform.cpu().numpy())
     at, every, accepted = np.zeros((steps, chains), int), np.arange(chains), 0
@@ -219,7 +217,7 @@ def neural_mcmc(net, H, beta, samples, *, chains=32, burn_in=100, generator=None
     energies = energy[kept, every].T
     varies = energies.std() > 0
     return NeuralChains(
-        torch.stack(x)[torch.from_numpy(kept), torch.from_numpy(every)].transpose(0, 1),
+        x[torch.from_numpy(kept), torch.from_numpy(every)].transpose(0, 1),
         energies,
         float(accepted) / (samples * chains),
         autocorrelation_time(energies).tau if varies else math.inf,

@@ -34,6 +34,7 @@ ARCHITECTURES = {
     "SK_RS": Look("#882255", "<", "SK$_\\mathrm{RS}$"),
     "SK_1RSB": Look("#332288", "d", "SK$_\\mathrm{1RSB}$"),
     "SK_2RSB": Look("#117733", "p", "SK$_\\mathrm{2RSB}$"),
+    "Cavity": Look("#CC3311", ">", "cavity"),
 }
 GREY = "#6b6b6b"
 HAMILTONIAN = "#E69F00"  # lines whose weight is a parameter of the Hamiltonian, as in the paper
@@ -260,3 +261,42 @@ def _draw_log_sigmoids(canvas, y, k, right, full):
                 canvas.text(x - 1.05, height + up / 1.6, name)
         if full:
             canvas.text(stops[-1][0] + 0.95, y + 1.6 * up, rf"$w_0^{sign}$")
+
+
+def draw_cavity(ax):
+    """Draw one conditional of the cavity network, with three of its iterations."""
+    canvas = _Canvas(ax, 15.4, 7.2)
+    spins, later = [5.6, 4.7, 3.0], [4.9, 3.7, 2.0]
+    layers = {5.6: "1", 8.2: "2", 11.2: "T"}
+    canvas.node(3.0, 6.5, r"$\xi_{ii}$")
+    for s, text in zip(spins, ["$x_1$", "$x_2$", "$x_{i-1}$"], strict=True):
+        canvas.node(0.7, s, text, filled=True)
+        for y in [6.5, *later]:
+            canvas.line((0.7, s), (3.0, y), colour=HAMILTONIAN)
+    for y, index in zip(later, ["i,i+1", "il", "iN"], strict=True):
+        canvas.node(3.0, y, rf"$\xi_{{{index}}}$")
+        canvas.line((3.0, y), (5.6, y))
+        for x in layers:
+            canvas.operator(x, y, "tanh", width=0.9)
+        canvas.line((11.2, y), (13.2, 4.3), colour=HAMILTONIAN)
+    for left, right in ((5.6, 8.2), (8.2, 11.2)):
+        for a in later:
+            for b in later:
+                colour = "black" if a == b else HAMILTONIAN  # the memory of a spin, and J_ll'
+                canvas.line((left, a), (right, b), colour=colour)
+    for x, t in layers.items():
+        canvas.text(x, 1.25, rf"$m({t})$")
+    canvas.text(9.7, 1.25, r"$\cdots$")
+    for x, y in ((0.7, 3.85), (3.0, 2.85)):
+        canvas.text(x, y, r"$\vdots$")
+    canvas.line((3.0, 6.5), (12.6, 6.5), (13.2, 4.3))
+    canvas.text(7.4, 6.8, r"direct connection, $2\beta a_i (h_i + \xi_{ii})$")
+    canvas.node(13.2, 4.3, "$+$")
+    canvas.operator(14.4, 4.3, r"$\sigma$", width=0.6)
+    canvas.line((13.2, 4.3), (14.4, 4.3))
+    canvas.text(12.9, 2.6, r"$2\beta b_i J_{il}$", color="#8a5f00")
+    canvas.text(13.9, 5.3, r"$Q(x_i=1\,|\,x_{<i})$")
+    canvas.text(4.3, 5.3, "$g_f$")
+    canvas.text(6.9, 5.5, r"$g_J J_{ll'},\ g_R, d$", color="#8a5f00")
+    canvas.text(1.8, 0.5, "first layer: weights $J_{sl}$", color="#8a5f00")
+    canvas.text(8.4, 0.5, "iterations: weights $J_{ll'}$", color="#8a5f00")
