@@ -173,7 +173,7 @@
       const drawing = canvas(width, 330,
         `Probability that spin ${i} is up over the mean of the earlier spins, at beta ${beta}`);
       const [across, up] = axes(drawing, [42, 50, width - 14, 280], {
-        x: {from: -1, to: 1, ticks: ticks(-1, -0.5, 0, 0.5, 1),
+        x: {from: -1.06, to: 1.06, ticks: ticks(-1, -0.5, 0, 0.5, 1),
           label: "mean of the earlier spins, S / (i − 1)"},
         y: {from: 0, to: 1, ticks: ticks(0, 0.25, 0.5, 0.75, 1), label: "P(xᵢ = +1 | S)"},
       });
@@ -217,7 +217,7 @@
 
   function sampling(root, data) {
     const n = data.n, every = [...Array(n + 1).keys()];
-    const step = slider("known", "spins known", every, 0, String);
+    const step = slider("known", "spins known", every, data.start, String);
     const draw = choice("draw", "draw", data.draws.map((item, k) => [k, item.name]));
     const controls = [draw, step];
     const buttons = update => {
@@ -238,10 +238,10 @@
       const drawing = canvas(width, 330, `A row of ${n} spins and the fields on the later ones; ${spins}`);
       const left = 42, right = width - 14, column = (right - left) / n;
       const centre = l => left + (l + 0.5) * column;
-      const largest = Math.max(...item.fields.flat().map(Math.abs));
+      const largest = Math.max(...item.fields.flatMap((row, k) => row.slice(k).map(Math.abs)));
+      const unit = largest > 1 ? 1 : 0.5;
       const [, up] = axes(drawing, [left, 84, right, 236], {
-        x: {from: 0, to: 1}, y: {from: -largest, to: largest, label: "",
-          ticks: ticks(-0.5, 0, 0.5).concat(largest > 1 ? ticks(-1, 1) : [])},
+        x: {from: 0, to: 1}, y: {from: -largest, to: largest, ticks: ticks(-unit, 0, unit)},
       });
       const radius = Math.min(12, 0.42 * column);
       for (let l = 0; l < n; l += 1) {
@@ -261,8 +261,7 @@
       drawing.append(svg("line", {class: "zero", x1: left, x2: right, y1: up(0), y2: up(0)}),
         svg("text", {x: left + 4, y: 76}, "fields ξ on the spins that are not known"));
       const [along] = axes(drawing, [left, 262, right, 292], {
-        x: {from: 0, to: 1, ticks: ticks(0, 0.25, 0.5, 0.75, 1),
-          label: ""}, y: {from: 0, to: 1}});
+        x: {from: 0, to: 1, ticks: ticks(0, 0.25, 0.5, 0.75, 1)}, y: {from: 0, to: 1}});
       if (known < n) {
         drawing.append(
           svg("rect", {class: "chance", x: along(0), y: 268, width: along(item.chance[known]) - along(0), height: 18}),
@@ -280,8 +279,8 @@
           `and ln Z = ${fixed(item.log_partition, 3)}.`]];
       return [drawing, [now, ...past, `Spin ${known + 1} feels the field ξ = `,
         `${signed(item.fields[known][known], 3)}; it is +1 with probability `,
-        `${item.chance[known].toFixed(3)}, and would be with ${item.alone[known].toFixed(3)} `,
-        "if no later spin were there."]];
+        `${item.chance[known].toFixed(3)}. Without the spins after it, this would be `,
+        `${item.alone[known].toFixed(3)}.`]];
     }, buttons);
   }
 
@@ -295,14 +294,15 @@
         [all, "all networks"]]),
       slider("beta", "β", data.betas, 1, value => value.toFixed(1)),
     ];
+    controls[1].control.value = data.start;
     frame(root, controls, (width, state) => {
       const {truth, nets, instances} = data.sizes[state.n], beta = state.beta;
       const there = Object.keys(nets).filter(name => nets[name][beta]);
       const shown = state.net === all ? there : there.filter(name => name === state.net);
       const drawing = canvas(width, 330,
         `Distribution of the absolute overlap at beta ${data.betas[beta]}, N = ${state.n}`);
-      const highest = Math.max(...[truth, ...there.map(name => nets[name])]
-        .flatMap(laws => laws[beta].density));
+      const highest = Math.max(...[truth, ...Object.values(nets)].flat()
+        .flatMap(law => (law ? law.density : [])));
       const top = Math.ceil(highest);
       const [across, up] = axes(drawing, [42, 70, width - 14, 285], {
         x: {from: 0, to: 1, ticks: ticks(0, 0.2, 0.4, 0.6, 0.8, 1), label: "|q|"},
@@ -332,9 +332,9 @@
   function matrix(root, data) {
     const controls = [
       choice("steps", "steps of breaking", data.ansatz.map((item, k) => [k, item.name])),
-      slider("beta", "β", data.betas, data.start, value => value.toFixed(2)),
+      slider("beta", "β", data.betas, data.start.beta, value => value.toFixed(2)),
     ];
-    controls[0].control.value = data.ansatz.length > 2 ? "2" : "0";
+    controls[0].control.value = data.start.steps;
     frame(root, controls, (width, state) => {
       const item = data.ansatz[state.steps], beta = data.betas[state.beta];
       const q = item.q[state.beta], p = item.p[state.beta], n = data.replicas;
@@ -399,18 +399,22 @@
           label: "relative error of f"}, y: {from: 0, to: 1}});
       const place = value => across(Math.min(highest, Math.max(lowest, Math.log10(Math.max(value, 1e-9)))));
       drawing.append(svg("text", {x: 4, y: 18}, "network"));
-      const words = [`N = ${state.n}, β = ${data.betas[state.beta].toFixed(1)}. Error in units of 10`,
-        html("sup", {}, "−4"), ": "];
+      const of = rows.map(([, found]) => found[state.instances].instances);
+      const same = of.every(instances => instances === of[0]);
+      const words = [`N = ${state.n}, β = ${data.betas[state.beta].toFixed(1)}. Relative error in units of 10`,
+        html("sup", {}, "−4"), same ? `, ${of[0]}: ` : ": "];
       rows.forEach(([name, found], k) => {
-        const {mean, error, instances} = found[state.instances], y = top + (k + 0.5) * row;
+        const {mean, error} = found[state.instances], y = top + (k + 0.5) * row;
         const value = mean[state.beta], bar = error[state.beta], clear = value > 2 * bar;
         const group = svg("g", {...look(data.looks, name), "data-series": name});
         group.append(svg("text", {x: 4, y: y + 4, class: "name"}, ...inDrawing(name)),
           svg("line", {class: "curve", x1: place(value - bar), x2: place(value + bar), y1: y, y2: y}),
-          svg("circle", {class: clear ? "clear" : "unclear", cx: place(value), cy: y, r: 6}));
+          ...[-1, 1].map(side => svg("line", {class: "curve", x1: place(value + side * bar),
+            x2: place(value + side * bar), y1: y - 8, y2: y + 8})),
+          svg("circle", {class: clear ? "clear" : "unclear", cx: place(value), cy: y, r: 5}));
         drawing.append(group);
-        words.push(inWords(name), ` ${fixed(value)} ± ${fixed(bar)} (${instances})`,
-          k + 1 < rows.length ? ", " : ".");
+        words.push(inWords(name), ` ${fixed(value)} ± ${fixed(bar)}`, same ? "" : ` (${of[k]})`,
+          k + 1 < rows.length ? "; " : ".");
       });
       return [drawing, words];
     });
