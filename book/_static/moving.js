@@ -249,7 +249,7 @@
         const kind = l >= known ? (l === known ? "next" : "unknown") : (up1 ? "up" : "down");
         drawing.append(
           svg("circle", {class: `spin ${kind}`, cx: centre(l), cy: 42, r: radius}),
-          svg("text", {class: `mark ${kind}`, x: centre(l), y: 46.5, "text-anchor": "middle"},
+          svg("text", {class: `arrow ${kind}`, x: centre(l), y: 46.5, "text-anchor": "middle"},
             l < known ? (up1 ? "↑" : "↓") : "?"));
         if (l % (column < 26 ? 3 : 1) === 0)
           drawing.append(svg("text", {x: centre(l), y: 20, "text-anchor": "middle"}, l + 1));

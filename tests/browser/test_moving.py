@@ -30,7 +30,7 @@ LUMINANCE = """node => {
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
   };
   const style = getComputedStyle(node);
-  const seen = style.stroke === "none" ? style.fill : style.stroke;
+  const seen = style.stroke === "none" || node.closest("text") ? style.fill : style.stroke;
   return [of(seen), of(getComputedStyle(node.closest(".moving")).backgroundColor)];
 }"""
 
@@ -180,7 +180,7 @@ def test_drawing_spin_by_spin_shows_the_fields_of_the_past_and_ends_at_the_boltz
         picture.choose("draw", draw)
         picture.press("known", "Home")
         for known in range(17):
-            marks = picture.root.locator("text.mark").all_text_contents()
+            marks = picture.root.locator("text.arrow").all_text_contents()
             assert marks.count("?") == 16 - known
             past = np.array([1 if mark == "↑" else -1 for mark in marks[:known]])
             fields = past @ couplings[:known]
@@ -331,15 +331,20 @@ def test_in_print_the_standing_figures_take_their_place(page):
 
 
 @pytest.mark.parametrize(("theme", "least"), [("light", 2.5), ("dark", 3.5)])
-def test_every_network_can_be_seen_on_the_page(page, theme, least):
+def test_every_network_and_word_can_be_seen_on_the_page(page, theme, least):
     picture = Picture(page, "overlaps")
     picture.choose("net", picture.control("net").locator("option").count() - 1)
     page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
-    series = page.locator("div.moving g.look :is(polyline, circle)").all()
-    assert len(series) > 10
-    for node in series:
-        lighter, darker = sorted(node.evaluate(LUMINANCE), reverse=True)
-        assert (lighter + 0.05) / (darker + 0.05) > least
+    assert contrasts(page, "g.look :is(polyline, circle)").min() > least
+    assert contrasts(page, "svg text:not(.arrow.up)").min() > 4.5  # the others are on a filled disc
+
+
+def contrasts(page, selector):
+    """The contrast of each shape with the ground of its picture."""
+    found = [node.evaluate(LUMINANCE) for node in page.locator(f"div.moving {selector}").all()]
+    assert len(found) > 10
+    darker, lighter = np.sort(found).T
+    return (lighter + 0.05) / (darker + 0.05)
 
 
 @pytest.mark.parametrize("kind", PICTURES)
