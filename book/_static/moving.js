@@ -51,7 +51,8 @@
 
   /* A slider over a list; its value is the place in the list. */
   function slider(name, text, list, start, format) {
-    const input = html("input", {type: "range", min: 0, max: list.length - 1, step: 1, value: start});
+    const input = html("input",
+      {type: "range", min: 0, max: list.length - 1, step: 1, value: start});
     const shown = html("span", {class: "moving-value", "aria-hidden": "true"});
     const made = labelled(name, text, input, shown);
     const value = () => Number(input.value);
@@ -205,9 +206,10 @@
       return [drawing, [
         `β = ${beta.toFixed(2)}, spin ${i} of ${data.n}. The most probable sum is `,
         `${typical ? "±" : ""}${typical}. At S = ${typical ? "+" : ""}${typical} the exact P(`,
-        html("i", {}, "x"), html("sub", {}, html("i", {}, "i")), ` = +1) is ${at(exact).toFixed(3)}`,
-        ", and ", inWords("CW_inf"), ` gives ${at(limit).toFixed(3)}; this conditional of `,
-        inWords("CW_inf"), ` costs ${(1e3 * data.cost[state.beta][state.spin]).toFixed(2)} · 10`,
+        html("i", {}, "x"), html("sub", {}, html("i", {}, "i")),
+        ` = +1) is ${at(exact).toFixed(3)}, and `, inWords("CW_inf"),
+        ` gives ${at(limit).toFixed(3)}; this conditional of `, inWords("CW_inf"),
+        ` costs ${(1e3 * data.cost[state.beta][state.spin]).toFixed(2)} · 10`,
         html("sup", {}, "−3"), " nats.",
       ]];
     });
@@ -235,7 +237,8 @@
     frame(root, controls, (width, state) => {
       const item = data.draws[state.draw], known = state.known;
       const spins = known < n ? `${known} of ${n} spins are known` : `all ${n} spins are known`;
-      const drawing = canvas(width, 330, `A row of ${n} spins and the fields on the later ones; ${spins}`);
+      const drawing = canvas(width, 330,
+        `A row of ${n} spins and the fields on the later ones; ${spins}`);
       const left = 42, right = width - 14, column = (right - left) / n;
       const centre = l => left + (l + 0.5) * column;
       const largest = Math.max(...item.fields.flatMap((row, k) => row.slice(k).map(Math.abs)));
@@ -245,27 +248,30 @@
       });
       const radius = Math.min(12, 0.42 * column);
       for (let l = 0; l < n; l += 1) {
-        const up1 = item.spins[l] > 0;
-        const kind = l >= known ? (l === known ? "next" : "unknown") : (up1 ? "up" : "down");
+        const value = item.spins[l] > 0 ? "up" : "down";
+        const kind = l < known ? value : (l === known ? "next" : "unknown");
+        const mark = l < known ? {up: "↑", down: "↓"}[value] : "?";
         drawing.append(
           svg("circle", {class: `spin ${kind}`, cx: centre(l), cy: 42, r: radius}),
           svg("text", {class: `arrow ${kind}`, x: centre(l), y: 46.5, "text-anchor": "middle"},
-            l < known ? (up1 ? "↑" : "↓") : "?"));
+            mark));
         if (l % (column < 26 ? 3 : 1) === 0)
           drawing.append(svg("text", {x: centre(l), y: 20, "text-anchor": "middle"}, l + 1));
         if (l < known) continue;
-        const field = item.fields[known][l];
-        drawing.append(svg("rect", {class: `field ${kind}`, "data-field": l + 1, x: centre(l) - 0.32 * column,
-          y: Math.min(up(0), up(field)), width: 0.64 * column, height: Math.abs(up(field) - up(0))}));
+        const tip = up(item.fields[known][l]);
+        drawing.append(svg("rect", {class: `field ${kind}`, "data-field": l + 1,
+          x: centre(l) - 0.32 * column, y: Math.min(up(0), tip),
+          width: 0.64 * column, height: Math.abs(tip - up(0))}));
       }
       drawing.append(svg("line", {class: "zero", x1: left, x2: right, y1: up(0), y2: up(0)}),
         svg("text", {x: left + 4, y: 76}, "fields ξ on the spins that are not known"));
       const [along] = axes(drawing, [left, 262, right, 292], {
         x: {from: 0, to: 1, ticks: ticks(0, 0.25, 0.5, 0.75, 1)}, y: {from: 0, to: 1}});
       if (known < n) {
+        const exact = along(item.chance[known]), alone = along(item.alone[known]);
         drawing.append(
-          svg("rect", {class: "chance", x: along(0), y: 268, width: along(item.chance[known]) - along(0), height: 18}),
-          svg("line", {class: "alone", x1: along(item.alone[known]), x2: along(item.alone[known]), y1: 262, y2: 292}));
+          svg("rect", {class: "chance", x: left, y: 268, width: exact - left, height: 18}),
+          svg("line", {class: "alone", x1: alone, x2: alone, y1: 262, y2: 292}));
       }
       drawing.append(svg("text", {x: left + 4, y: 256},
         known < n ? `P(x = +1) of spin ${known + 1}` : "nothing is left to draw"));
@@ -274,9 +280,9 @@
       const past = known ? [`Spin ${known} was drawn ${spin(item.spins[known - 1])}. `] : [];
       const now = `${spins[0].toUpperCase()}${spins.slice(1)}. `;
       if (known === n)
-        return [drawing, [now, ...past, `The logarithms of the ${n} probabilities add up to ln P = `,
-          `${fixed(item.log_prob[n - 1], 3)}, which is −βH − ln Z with H = ${fixed(item.energy, 3)} `,
-          `and ln Z = ${fixed(item.log_partition, 3)}.`]];
+        return [drawing, [now, ...past, `The logarithms of the ${n} probabilities add up `,
+          `to ln P = ${fixed(item.log_prob[n - 1], 3)}, which is −βH − ln Z `,
+          `with H = ${fixed(item.energy, 3)} and ln Z = ${fixed(item.log_partition, 3)}.`]];
       return [drawing, [now, ...past, `Spin ${known + 1} feels the field ξ = `,
         `${signed(item.fields[known][known], 3)}; it is +1 with probability `,
         `${item.chance[known].toFixed(3)}. Without the spins after it, this would be `,
@@ -310,8 +316,10 @@
       });
       const stairs = density => density.flatMap((p, k) =>
         [[across(k / density.length), up(p)], [across((k + 1) / density.length), up(p)]]);
-      drawing.append(polyline([[across(0), up(0)], ...stairs(truth[beta].density), [across(1), up(0)]],
-        {class: "truth-area"}), polyline(stairs(truth[beta].density), {class: "truth curve"}));
+      const edge = stairs(truth[beta].density);
+      drawing.append(
+        polyline([[across(0), up(0)], ...edge, [across(1), up(0)]], {class: "truth-area"}),
+        polyline(edge, {class: "truth curve"}));
       for (const name of shown)
         drawing.append(svg("g", {...look(data.looks, name), "data-series": name},
           polyline(stairs(nets[name][beta].density), {class: "curve"})));
@@ -322,7 +330,8 @@
       const words = [`N = ${state.n}, β = ${data.betas[beta].toFixed(1)}, ${instances}. `,
         `Probability of |q| < 0.3: parallel tempering ${says(truth[beta])}`];
       for (const name of shown) words.push("; ", inWords(name), ` ${says(nets[name][beta])}`);
-      if (!shown.length) words.push("; ", inWords(state.net), " has no stored samples at this size and temperature");
+      if (!shown.length)
+        words.push("; ", inWords(state.net), " has no stored samples at this size and temperature");
       return [drawing, [...words, "."]];
     });
   }
@@ -342,9 +351,10 @@
       const side = narrow ? Math.min(width - 60, 300) : Math.min(width / 2 - 60, 300);
       const height = narrow ? side + 330 : side + 80;
       const drawing = canvas(width, height,
-        `Overlap matrix of ${n} replicas, ${item.name}, and its overlap distribution, at beta ${beta}`);
+        `Overlap matrix of ${n} replicas, ${item.name}, and their law, at beta ${beta}`);
       const cell = side / n, left = 42, top = 40;
-      const level = (a, b) => item.sizes.filter(size => Math.floor(a / size) === Math.floor(b / size)).length;
+      const share = (a, b) => size => Math.floor(a / size) === Math.floor(b / size);
+      const level = (a, b) => item.sizes.filter(share(a, b)).length;
       for (let a = 0; a < n; a += 1)
         for (let b = 0; b < n; b += 1)
           drawing.append(svg("rect", {class: a === b ? "cell diagonal" : "cell", x: left + b * cell,
@@ -371,7 +381,8 @@
           height: up(0) - up(weight)}));
       const peaks = joined.map(([value, weight]) => `${value.toFixed(3)} (${weight.toFixed(3)})`);
       return [drawing, [`β = ${beta.toFixed(2)}, ${item.name}: `,
-        joined.length > 1 ? "overlaps and their probabilities " : "one overlap, with its probability, ",
+        joined.length > 1 ? "overlaps and their probabilities "
+          : "one overlap, with its probability, ",
         peaks.join(", "), `; free energy per spin f = ${fixed(item.f[state.beta], 5)}`,
         `, entropy ${fixed(item.entropy[state.beta], 4)}.`]];
     });
@@ -392,23 +403,26 @@
       const rows = Object.entries(data.sizes[state.n]);
       const row = 34, top = 34, bottom = top + row * rows.length;
       const drawing = canvas(width, bottom + 48,
-        `Relative errors of ${rows.length} networks at N = ${state.n}, beta ${data.betas[state.beta]}`);
-      const superscript = power => ["10⁻⁶", "10⁻⁵", "10⁻⁴", "10⁻³", "10⁻²"][power - lowest];
+        `Relative errors of ${rows.length} networks, N = ${state.n}`);
       const [across] = axes(drawing, [86, top, width - 20, bottom], {
-        x: {from: lowest, to: highest, ticks: [-2, -1, 0, 1, 2].map(power => [power, superscript(power)]),
-          label: "relative error of f"}, y: {from: 0, to: 1}});
-      const place = value => across(Math.min(highest, Math.max(lowest, Math.log10(Math.max(value, 1e-9)))));
+        x: {from: lowest, to: highest, label: "relative error of f",
+          ticks: [[-2, "10⁻⁶"], [-1, "10⁻⁵"], [0, "10⁻⁴"], [1, "10⁻³"], [2, "10⁻²"]]},
+        y: {from: 0, to: 1},
+      });
+      const place = value =>
+        across(Math.min(highest, Math.log10(Math.max(value, 10 ** lowest))));
       drawing.append(svg("text", {x: 4, y: 18}, "network"));
       const of = rows.map(([, found]) => found[state.instances].instances);
       const same = of.every(instances => instances === of[0]);
-      const words = [`N = ${state.n}, β = ${data.betas[state.beta].toFixed(1)}. Relative error in units of 10`,
-        html("sup", {}, "−4"), same ? `, ${of[0]}: ` : ": "];
+      const words = [`N = ${state.n}, β = ${data.betas[state.beta].toFixed(1)}. `,
+        "Relative error in units of 10", html("sup", {}, "−4"), same ? `, ${of[0]}: ` : ": "];
       rows.forEach(([name, found], k) => {
         const {mean, error} = found[state.instances], y = top + (k + 0.5) * row;
         const value = mean[state.beta], bar = error[state.beta], clear = value > 2 * bar;
         const group = svg("g", {...look(data.looks, name), "data-series": name});
         group.append(svg("text", {x: 4, y: y + 4, class: "name"}, ...inDrawing(name)),
-          svg("line", {class: "curve", x1: place(value - bar), x2: place(value + bar), y1: y, y2: y}),
+          svg("line", {class: "curve",
+            x1: place(value - bar), x2: place(value + bar), y1: y, y2: y}),
           ...[-1, 1].map(side => svg("line", {class: "curve", x1: place(value + side * bar),
             x2: place(value + side * bar), y1: y - 8, y2: y + 8})),
           svg("circle", {class: clear ? "clear" : "unclear", cx: place(value), cy: y, r: 5}));
