@@ -191,7 +191,7 @@ def test_the_scorecard_has_every_claim_that_the_chapters_show():
         stored = stored_claims(path)
         boxes = sum(len(claims(cell)) for cell in code_cells(path))
         assert len(stored) == boxes
-        assert shown.count(f"]({path.name})") == boxes
+        assert shown.count(f"]({path.name}#") == boxes
 
 
 def test_labels_are_used_once_in_the_book():
