@@ -154,6 +154,39 @@ def test_search_finds_curie(desktop, origin):
     assert any("Curie" in result for result in results), results
 
 
+def preview(page, selector):
+    """What appears when the pointer rests on the first link of its kind."""
+    link = page.locator(selector).first
+    link.scroll_into_view_if_needed()
+    link.hover()
+    tip = page.locator(".tippy-content")
+    tip.wait_for()
+    return tip
+
+
+@pytest.mark.parametrize("name", ["02_the_h2_arnn.html"])
+def test_a_term_and_an_equation_show_under_the_pointer_what_they_lead_to(desktop, origin, name):
+    desktop.goto(origin + name, wait_until="load")
+    desktop.evaluate(MATH_DONE)
+    term = preview(desktop, 'article a.reference[href*="#term-Kullback"]')
+    assert "zero only for" in term.inner_text()
+    term.locator("mjx-container").first.wait_for()
+    desktop.mouse.move(0, 0)
+    term.wait_for(state="detached")
+    equation = preview(desktop, 'article a.reference[href^="#equation-paper-eq-"]')
+    equation.locator("mjx-container").first.wait_for()
+
+
+def test_the_index_leads_from_a_word_to_its_chapters(desktop, origin):
+    desktop.goto(origin + "index.html")
+    link = desktop.locator(".bd-sidebar-primary a", has_text="Index").last
+    assert link.get_attribute("href") == "genindex.html"
+    desktop.goto(origin + "genindex.html")
+    row = desktop.locator("li", has=desktop.locator("a", has_text="partition function")).last
+    assert row.locator('a[href^="01_"]').count() == 1
+    assert row.locator('a[href^="notation.html#term-"]').count() == 1
+
+
 @every_chapter
 def test_theme_switches_between_light_and_dark(desktop, origin, name):
     desktop.goto(origin + name)
