@@ -23,6 +23,7 @@ from arnn.nets import (
     CurieWeissN,
     OneParameter,
     SingleLayer,
+    TransferMatrix,
     limit_weights,
 )
 
@@ -48,6 +49,7 @@ def randomised(net, seed=0):
 
 MAKERS = {
     "H2": lambda n, beta: H2ARNN(random_hamiltonian(n, 1), beta),
+    "Transfer matrix": lambda n, beta: TransferMatrix(random_hamiltonian(n, 1), beta),
     "CW_N": lambda n, beta: CurieWeissN(n, beta),
     "CW_N with field": lambda n, beta: CurieWeissN(n, beta, -1.3, 0.4),
     "CW_inf": lambda n, beta: CurieWeissInfinity(n, beta, 1.0, 0.2),
@@ -67,8 +69,14 @@ MAKERS = {
         random_hamiltonian(n, 1), 2, beta=beta, learn_first_layer=True
     ),
 }
-HAMILTON = ("H2", "SK", "Cavity")  # begin the names of the nets that are made of a Hamiltonian
-TRAINABLE = [name for name in MAKERS if name not in ("H2", "CW_N", "CW_N with field")]
+HAMILTON = (
+    "H2",
+    "Transfer",
+    "SK",
+    "Cavity",
+)  # begin the names of the nets that are made of a Hamiltonian
+FIXED = ("H2", "Transfer matrix", "CW_N", "CW_N with field")
+TRAINABLE = [name for name in MAKERS if name not in FIXED]
 
 
 def make(name, n=N, beta=0.8, seed=0):
@@ -279,7 +287,7 @@ def test_a_wrong_size_is_refused(name, n):
 
 
 @pytest.mark.parametrize("beta", [0, -1, math.nan, math.inf, "1", None])
-@pytest.mark.parametrize("name", ["H2", "CW_N", "CW_inf", "SK_RS", "Cavity"])
+@pytest.mark.parametrize("name", ["H2", "Transfer matrix", "CW_N", "CW_inf", "SK_RS", "Cavity"])
 def test_a_wrong_beta_is_refused(name, beta):
     with pytest.raises(ValueError, match="beta must be a positive finite number, not "):
         MAKERS[name](N, beta)

@@ -14,6 +14,7 @@ _MODULES = (
     "figures",
     "instances",
     "inverse",
+    "lattices",
     "log_sigmoids",
     "montecarlo",
     "nets",

@@ -6,6 +6,7 @@ from .cavity import Cavity
 from .curie_weiss import CurieWeissInfinity, CurieWeissN, limit_weights
 from .h2 import H2ARNN
 from .sk import SKRSB
+from .transfer import TransferMatrix
 
 __all__ = [
     "H2ARNN",
@@ -18,5 +19,6 @@ __all__ = [
     "OneParameter",
     "SingleLayer",
     "SumNet",
+    "TransferMatrix",
     "limit_weights",
 ]
