@@ -31,7 +31,8 @@ class NaturalGradient(Optimizer):
     that act. Since Var itself is about twice the divergence, the noise feeds itself
     once lr > 2M/P.
 
-    The blocks take 4(2k+3)^2 n^3/3 numbers for SKRSB: 1.1 GB for k = 1, n = 200 in float32.
+    The blocks take 4(2k+3)^2 n^3/3 numbers for SKRSB: 1.1 GB for k = 1, n = 200 in float32. Where
+    the past acts on w spins of the later ones at most, as on a lattice, it is 4(2k+3)^2 n w^2.
 
     Args:
         net: an AutoregressiveNet with `own_parameters` and `logit_slopes`: SKRSB with a fixed first

@@ -81,6 +81,8 @@ class AutoregressiveNet(nn.Module):
     def own_parameters(self, i):
         """Where the parameters of conditional i lie, if no other conditional has a share in them.
 
+        Some may be left out if those that stay can do what they do.
+
         Returns:
             A list of pairs (tensor, index): tensor[index] is a view of some of them.
 

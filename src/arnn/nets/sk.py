@@ -173,11 +173,24 @@ class SKRSB(AutoregressiveNet):
             columns.append(self.conditional(i, fields))
         return torch.stack(columns, dim=1)
 
+    def _moved(self, i):
+        """How many of the spins after i there are up to the last one on which the past acts.
+
+        The fields on those after it are zero in every sample, so that their log-sigmoids are a
+        constant, which b_i can be as well. On a lattice drawn row by row a row is left.
+        """
+        moved = self.couplings[:i, i + 1 :].any(0).nonzero()
+        return int(moved[-1]) + 1 if len(moved) else 0
+
     def own_parameters(self, i):
-        """As `AutoregressiveNet.own_parameters`: b_i and w_0, then w_1, b_1, w_2, b_2, ..."""
+        """As `AutoregressiveNet.own_parameters`: b_i and w_0, then w_1, b_1, w_2, b_2, ...
+
+        The numbers that only make a constant beside b_i are left out.
+        """
         if self.couplings.requires_grad:
             return super().own_parameters(i)
-        own = (slice(None), self.pairs(i))
+        start = self.pairs(i).start
+        own = (slice(None), slice(start, start + self._moved(i)))
         own_layers = [(self.bias, slice(i, i + 1)), (self.weights[0], own)]
         for weight, bias in zip(list(self.weights)[1:], self.biases, strict=True):
             own_layers += [(weight, own), (bias, own)]
@@ -186,9 +199,11 @@ class SKRSB(AutoregressiveNet):
     @torch.no_grad()
     def logit_slopes(self, i, x):
         """As `AutoregressiveNet.logit_slopes`: the chain rule through the nested log-sigmoids."""
-        own = self.pairs(i)
+        start, moved = self.pairs(i).start, self._moved(i)
+        own = slice(start, start + moved)
         # Of each layer, from the outermost inwards: what goes in, and the slope of what comes out.
-        inputs, slopes = [(self.couplings[:i, i + 1 :].T @ x.T[:i]).expand(2, -1, -1)], []
+        fields = self.couplings[:i, i + 1 : i + 1 + moved].T @ x.T[:i]
+        inputs, slopes = [fields.expand(2, -1, -1)], []
         for bias, weight in zip(reversed(self.biases), reversed(self.weights), strict=False):
             u = torch.addcmul(bias[:, own, None], weight[:, own, None], inputs[0])
             inputs.insert(0, logsigmoid(u))
