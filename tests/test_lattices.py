@@ -11,6 +11,7 @@ from scipy.special import logsumexp
 
 import arnn
 from arnn import exact, lattices
+from arnn.experiments import free_energy_of
 from arnn.nets import H2ARNN, SKRSB, TransferMatrix
 
 few = settings(deadline=None, derandomize=True, max_examples=20)
@@ -249,3 +250,27 @@ def test_the_free_spins_start_is_exact_where_later_spins_do_not_interact():
     expected = TransferMatrix(H, 0.9).logits(x)
     found = SKRSB(H, 1, beta=0.9).logits(x).detach()
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-10)
+
+
+# ---- Training ----------------------------------------------------------------------------------
+
+
+def test_on_a_lattice_the_net_that_knows_the_fields_is_the_closest():
+    """SK_RS is below 1L; the Cavity net, made for weak couplings, is above it when cold."""
+    H = lattices.edwards_anderson(5, 5, 1)
+    schedule = {"beta_start": 0.5, "beta_end": 1.5, "beta_step": 0.5, "batch": 500, "threads": 1}
+    schedule |= {"optimiser": "natural", "steps": 30, "final_lr": 0.02, "samples": 5000}
+    excess = {}
+    for name, net in (
+        ("SK_RS", {"net": "SKRSB"}),
+        ("1L", {"net": "1L"}),
+        ("Cavity", {"net": "Cavity", "depth": 2}),
+    ):
+        data = free_energy_of(H, progress=False, **schedule, **net).data
+        true = [-lattices.log_partition(H, beta) / (beta * H.n) for beta in data["beta"]]
+        excess[name] = data["f"] - true
+        assert (excess[name] > -4 * data["f_error"]).all()
+        assert (np.abs(data["f_importance"] - true) < 5 * data["f_importance_error"] + 1e-6).all()
+    assert (excess["SK_RS"] < excess["1L"]).all()
+    assert excess["SK_RS"][0] < excess["1L"][0] / 5
+    assert excess["Cavity"][2] > 2 * excess["1L"][2]
