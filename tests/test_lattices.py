@@ -255,22 +255,16 @@ def test_the_free_spins_start_is_exact_where_later_spins_do_not_interact():
 # ---- Training ----------------------------------------------------------------------------------
 
 
-def test_on_a_lattice_the_net_that_knows_the_fields_is_the_closest():
-    """SK_RS is below 1L; the Cavity net, made for weak couplings, is above it when cold."""
+def test_on_a_lattice_the_net_of_the_fields_is_closer_than_a_single_layer():
     H = lattices.edwards_anderson(5, 5, 1)
     schedule = {"beta_start": 0.5, "beta_end": 1.5, "beta_step": 0.5, "batch": 500, "threads": 1}
-    schedule |= {"optimiser": "natural", "steps": 30, "final_lr": 0.02, "samples": 5000}
+    schedule |= {"optimiser": "natural", "steps": 30, "first_steps": 300, "final_lr": 0.02}
     excess = {}
-    for name, net in (
-        ("SK_RS", {"net": "SKRSB"}),
-        ("1L", {"net": "1L"}),
-        ("Cavity", {"net": "Cavity", "depth": 2}),
-    ):
-        data = free_energy_of(H, progress=False, **schedule, **net).data
+    for net in ("SKRSB", "1L"):
+        data = free_energy_of(H, net=net, progress=False, **schedule, samples=5000).data
         true = [-lattices.log_partition(H, beta) / (beta * H.n) for beta in data["beta"]]
-        excess[name] = data["f"] - true
-        assert (excess[name] > -4 * data["f_error"]).all()
-        assert (np.abs(data["f_importance"] - true) < 5 * data["f_importance_error"] + 1e-6).all()
-    assert (excess["SK_RS"] < excess["1L"]).all()
-    assert excess["SK_RS"][0] < excess["1L"][0] / 5
-    assert excess["Cavity"][2] > 2 * excess["1L"][2]
+        excess[net] = data["f"] - true
+        assert (excess[net] > -4 * data["f_error"]).all()
+        assert (np.abs(data["f_importance"] - true) < 5 * data["f_importance_error"]).all()
+    assert (excess["SKRSB"] < excess["1L"]).all()
+    assert excess["SKRSB"].sum() < excess["1L"].sum() / 2
