@@ -222,3 +222,19 @@ def test_no_network_lies_below_the_truth(system):
         rows = [int(np.argmin(abs(truth["beta"] - beta))) for beta in data["beta"]]
         error = np.hypot(data["f_error"], truth["f_error"][rows])
         assert ((data["f"] - truth["f"][rows]) / error).min() > -4.5, path.name
+
+
+@pytest.mark.parametrize("n", [50, 100, 200])
+def test_what_1l_has_lost_is_a_first_spin_against_the_majority(n):
+    """At low temperature, on the Curie-Weiss model; the weights say that nothing is lost."""
+    data = runs.load(RESULTS / f"cw_n{n}_1L").data
+    for row in np.flatnonzero(data["beta"] > 1.78):
+        beta = float(data["beta"][row])
+        totals, law = exact.curie_weiss_sum_distribution(n, beta)
+        share = float((law * (1 - abs(totals) / n) / 2).sum())
+        scale = beta * n
+        miss = data["f_importance"][row] - exact.curie_weiss_free_energy(n, beta)
+        error = scale * data["f_importance_error"][row]
+        assert abs(-np.expm1(-scale * miss) - share) < 5 * error
+        assert data["effective_samples"][row] > 0.99 * data["samples"][row]
+        assert scale * miss > 50 * error

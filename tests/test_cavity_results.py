@@ -1,0 +1,93 @@
+"""The stored trainings of the cavity network: nearer to the truth than the replica networks."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import arnn
+from arnn import exact, runs
+from arnn.nets import SKRSB, Cavity
+
+RESULTS = Path(__file__).resolve().parent.parent / "book" / "results"
+BETAS = np.round(np.arange(0.9, 2.05, 0.1), 10)
+REPLICA_NETS = ("SK_RS", "SK_1RSB", "SK_2RSB")
+
+
+def stored(n, instance, name):
+    folder = RESULTS / f"sk_n{n}_s{instance}_{name}"
+    return runs.load(folder).data if folder.exists() else None
+
+
+def at(data, beta, key="f"):
+    return float(data[key][np.argmin(abs(data["beta"] - beta))])
+
+
+def mean_errors(n):
+    """True relative errors at BETAS of each stored net, means over instances that all have."""
+    there = {
+        name: {s for s in range(1, 11) if stored(n, s, name) is not None}
+        for name in (*REPLICA_NETS, "Cavity", "tempering")
+    }
+    compared = {name: found for name, found in there.items() if found}
+    shared = set.intersection(*compared.values())
+    assert shared
+    errors = {}
+    for name in compared.keys() - {"tempering"}:
+        each = []
+        for s in shared:
+            data, truth = stored(n, s, name), stored(n, s, "tempering")
+            each.append([(at(data, b) - at(truth, b)) / abs(at(truth, b)) for b in BETAS])
+        errors[name] = np.mean(each, 0)
+    return errors
+
+
+@pytest.mark.parametrize(("n", "factor"), [(50, 5), (100, 5), (200, 3)])
+def test_it_is_closer_than_every_replica_network(n, factor):
+    """By the factor where beta <= 1.5, and closer at all lower temperatures."""
+    errors = mean_errors(n)
+    best = np.min([errors[name] for name in REPLICA_NETS if name in errors], 0)
+    gain = best / errors["Cavity"]
+    assert (gain[BETAS <= 1.5] > factor).all()
+    assert (gain > 1).all()
+
+
+@pytest.mark.parametrize("n", [50, 100, 200])
+def test_it_has_at_most_a_fifth_of_the_parameters(n):
+    H = arnn.sherrington_kirkpatrick(n, 1)
+    others = SKRSB(H, 2, beta=1.0).num_parameters()
+    assert 5 * Cavity(H, 10, beta=1.0).num_parameters() <= others
+
+
+def test_at_twenty_spins_its_error_is_below_5e_5():
+    errors = []
+    for s in range(1, 6):
+        f = -exact.log_partition(arnn.sherrington_kirkpatrick(20, s), 1.0) / 20
+        errors.append((at(stored(20, s, "Cavity"), 1.0) - f) / abs(f))
+    assert np.mean(errors) < 5e-5
+
+
+def test_its_weights_give_the_free_energy_of_a_hundred_spins_to_five_digits():
+    for s in (1, 2, 3):
+        data, truth = stored(100, s, "Cavity"), stored(100, s, "tempering")
+        f, error = at(data, 1.0, "f_importance"), at(data, 1.0, "f_importance_error")
+        assert error < 1e-5
+        assert abs(f - at(truth, 1.0)) < 4 * np.hypot(error, at(truth, 1.0, "f_error"))
+
+
+def test_five_steps_are_needed_and_ten_are_enough():
+    errors = {
+        depth: np.mean(
+            [
+                at(stored(50, s, f"Cavity_{depth}"), 1.5) / at(stored(50, s, "tempering"), 1.5)
+                for s in (1, 2, 3)
+            ]
+        )
+        for depth in (1, 2, 5, 20)
+    }
+    ten = np.mean(
+        [at(stored(50, s, "Cavity"), 1.5) / at(stored(50, s, "tempering"), 1.5) for s in (1, 2, 3)]
+    )
+    excess = {depth: 1 - ratio for depth, ratio in errors.items()}
+    assert excess[1] > excess[2] > 2e-3 > 5e-4 > excess[5] > 1 - ten
+    assert abs(errors[20] - ten) < 1e-4
