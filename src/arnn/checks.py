@@ -127,6 +127,9 @@ def stored_claims(notebook):
 
     Args:
         notebook: path of an .ipynb file.
+
+    Returns:
+        A list of `Claim`.
     """
     pattern = r"The paper says \((.*?)\): (.*?)\nWe find: (.*)\nVerdict: (.*?)\. Shown by: (.*)"
     found = []

@@ -27,7 +27,10 @@ class Thermodynamics(NamedTuple):
 
 
 class VariationalFreeEnergy(NamedTuple):
-    """The dimensionless variational free energy beta F of a net, and its divergence from P_B."""
+    """The dimensionless variational free energy beta F of a net, and its divergence from P_B.
+
+    Both are scalar tensors for the whole system, which add up: beta F = kl - ln Z (Paper Eq. 1).
+    """
 
     beta_free_energy: torch.Tensor
     kl: torch.Tensor
@@ -47,7 +50,11 @@ def configurations(n, *, dtype=torch.float64, device=None):
 
 
 def log_weights(H, beta):
-    """-beta H of every configuration, (2^n,), in the order of `configurations`."""
+    """-beta H of every configuration, (2^n,), in the order of `configurations`.
+
+    Raises:
+        ValueError: as `log_partition`.
+    """
     beta = as_positive("beta", beta)
     return -beta * H.energy(configurations(H.n, device=H.device))
 
@@ -62,12 +69,20 @@ def log_partition(H, beta):
 
 
 def probabilities(H, beta):
-    """The Boltzmann probability of every configuration, (2^n,), ordered as `configurations`."""
+    """The Boltzmann probability of every configuration, (2^n,), ordered as `configurations`.
+
+    Raises:
+        ValueError: as `log_partition`.
+    """
     return torch.softmax(log_weights(H, beta), 0)
 
 
 def thermodynamics(H, beta):
-    """Exact ln Z, energy, entropy, magnetisations and correlations by enumeration."""
+    """`Thermodynamics` by enumeration: ln Z, energy, entropy, magnetisations and correlations.
+
+    Raises:
+        ValueError: as `log_partition`.
+    """
     weights = log_weights(H, beta)
     p, x = torch.softmax(weights, 0), configurations(H.n, device=H.device)
     log_z = float(torch.logsumexp(weights, 0))
@@ -80,6 +95,9 @@ def conditional_logits(H, beta, x):
 
     This is Paper Eq. (4) with f of Eq. (3) summed without any rearrangement, so it is independent
     of every network in the package. Returns (batch, n); logit i depends on x[:, :i] only.
+
+    Raises:
+        ValueError: as `log_partition`.
     """
     H._require_spins(x)
     prefix_weights = [log_weights(H, beta)]
@@ -100,6 +118,9 @@ def variational_free_energy(net, H, beta):
 
     Both are scalars for the whole system and differentiable in the net's parameters, which gives
     the gradient that the score-function estimator must agree with.
+
+    Raises:
+        ValueError: as `log_partition`.
     """
     x = configurations(H.n, dtype=net.dtype, device=net.device)
     log_q = net.log_prob(x)
@@ -135,12 +156,20 @@ def curie_weiss_log_partition(n, beta, coupling=1.0, field=0.0):
 
 
 def curie_weiss_free_energy(n, beta, coupling=1.0, field=0.0):
-    """The exact free energy per spin, f = -ln Z / (beta n), a float in units of the coupling."""
+    """The exact free energy per spin, f = -ln Z / (beta n), a float in units of the coupling.
+
+    Raises:
+        ValueError: as `curie_weiss_log_partition`.
+    """
     return -curie_weiss_log_partition(n, beta, coupling, field) / (beta * n)
 
 
 def curie_weiss_sum_distribution(n, beta, coupling=1.0, field=0.0):
-    """Values of the sum M of all spins, ascending (n+1,), and their exact probabilities (n+1,)."""
+    """Values of the sum M of all spins, ascending (n+1,), and their exact probabilities (n+1,).
+
+    Raises:
+        ValueError: as `curie_weiss_log_partition`.
+    """
     weights, total = _curie_weiss_log_weights(n, beta, coupling, field)
     return total[::-1], np.exp(weights - logsumexp(weights))[::-1]
 
@@ -150,6 +179,9 @@ def curie_weiss_thermodynamics(n, beta, coupling=1.0, field=0.0):
 
     `log_partition`, `energy` and `entropy` are for the whole system, `abs_magnetisation` is
     <|M|>/n.
+
+    Raises:
+        ValueError: as `curie_weiss_log_partition`.
     """
     log_z = curie_weiss_log_partition(n, beta, coupling, field)
     total, p = curie_weiss_sum_distribution(n, beta, coupling, field)
@@ -170,6 +202,9 @@ def curie_weiss_overlap_distribution(n, beta, coupling=1.0, field=0.0):
 
     Returns:
         q (n+1,) ascending from -1 to 1, and its probabilities (n+1,).
+
+    Raises:
+        ValueError: as `curie_weiss_log_partition`.
     """
     _, p = curie_weiss_sum_distribution(n, beta, coupling, field)  # p[K], K spins up
     up = np.arange(n + 1)
@@ -190,6 +225,9 @@ def curie_weiss_magnetisation(beta, coupling=1.0, field=0.0):
 
     The stable solution on the side of the field; at zero field the non-negative one, which is
     zero for beta * coupling <= 1.
+
+    Raises:
+        ValueError: beta is not positive, or coupling or field not finite.
     """
     beta, coupling = as_positive("beta", beta), as_finite("coupling", coupling)
     field = as_finite("field", field)
@@ -205,7 +243,10 @@ def curie_weiss_magnetisation(beta, coupling=1.0, field=0.0):
 
 
 def curie_weiss_free_energy_limit(beta, coupling=1.0, field=0.0):
-    """The free energy per spin for n -> infinity, -s(m)/beta - J m^2/2 - h m; s(m): entropy."""
+    """The free energy per spin for n -> infinity, -s(m)/beta - J m^2/2 - h m; s(m): entropy.
+
+    A float in units of the coupling; m is `curie_weiss_magnetisation`, and so are the errors.
+    """
     m = curie_weiss_magnetisation(beta, coupling, field)
     entropy = -xlogy((1 + m) / 2, (1 + m) / 2) - xlogy((1 - m) / 2, (1 - m) / 2)
     return -float(entropy / beta + coupling * m**2 / 2 + field * m)

@@ -108,6 +108,7 @@ def metropolis(
 ):
     """Single-spin-flip Metropolis chains; a flip that costs the energy d has min(1, e^(-beta d)).
 
+    The method is that of Metropolis et al. (1953).
     Either order leaves the Boltzmann distribution invariant. At small beta, where nearly every
     flip is accepted, a sequential sweep turns all spins over and sweeps at random sites keep the
     parity of the number of up spins: take `heat_bath` there.
@@ -184,7 +185,8 @@ def parallel_tempering(
 ):
     """Parallel tempering: a chain at every temperature, and swaps of neighbours that keep P exact.
 
-    At beta = 0 the spins are drawn, not simulated, so that every visit there is a new start.
+    At beta = 0 the spins are drawn, not simulated, so that every visit there is a new start. The
+    method is that of Hukushima and Nemoto (1996).
 
     Args:
         H: a PairwiseHamiltonian of n spins.

@@ -33,6 +33,7 @@ def load(source, *, sign="-", fields=None, base=None, dtype=None):
 
     Args:
         source: one of
+
             - a PairwiseHamiltonian;
             - an array (n, n) or a SciPy sparse array: symmetric, or with one triangle empty;
             - a networkx graph: the couplings are the edges' `weight` (1 without), the fields the

@@ -107,14 +107,21 @@ def load(path):
 
 
 def verify(path):
-    """Raise a ValueError unless the result at `path` is whole; return its manifest."""
+    """The manifest of the result at `path`, a dict, once the result is known to be whole.
+
+    Raises:
+        ValueError: as `load`.
+    """
     return load(path).manifest
 
 
 def parameters_of(path, defaults=None):
-    """The parameters of the result at `path`, which is verified.
+    """The parameters of the result at `path`, a dict; the result is verified.
 
     `defaults` are the values of parameters that are younger than the result.
+
+    Raises:
+        ValueError: as `load`.
     """
     return (defaults or {}) | verify(path)["parameters"]
 

@@ -136,7 +136,7 @@ def bennett(colder_minus_hotter, energies_hot, energies_cold):
 
     With w = (beta_cold - beta_hot) H the ratio e^D solves
     < 1/(1 + e^(w + D)) >_hot = < 1/(1 + e^(-w - D)) >_cold, which is exact for exact averages and
-    has the smallest variance that such an equation can have.
+    has the smallest variance that such an equation can have (Bennett 1976).
 
     Args:
         colder_minus_hotter: beta_cold - beta_hot > 0.

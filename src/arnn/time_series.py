@@ -122,6 +122,9 @@ def mean_with_error(series):
     chance does once in a thousand times), the chains have not forgotten where they started, and
     the error is that of their scatter: chains that sit in different valleys count once each.
 
+    Args:
+        series: (samples,) or (chains, samples).
+
     Raises:
         ValueError: the series is no array of numbers.
     """

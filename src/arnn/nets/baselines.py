@@ -14,6 +14,9 @@ class OneParameter(SumNet):
     Args:
         n: number of spins.
         dtype, device: float64 on the CPU unless chosen otherwise.
+
+    Raises:
+        ValueError: n is not a positive integer.
     """
 
     def __init__(self, n, *, dtype=torch.float64, device=None):
@@ -145,6 +148,9 @@ class SingleLayer(MADE):
     Args:
         n: number of spins.
         generator, dtype, device: as for `MADE`.
+
+    Raises:
+        ValueError: n is not a positive integer.
     """
 
     def __init__(self, n, *, generator=None, dtype=torch.float64, device=None):

@@ -97,6 +97,9 @@ def limit_weights(n, beta, coupling=1.0, field=0.0):
 
     Returns:
         Tensor (n,), float64, dimensionless.
+
+    Raises:
+        ValueError: as `arnn.exact.curie_weiss_magnetisation`.
     """
     later_fraction = 1 - torch.arange(1, n + 1, dtype=torch.float64) / n
     m = abs(curie_weiss_magnetisation(beta, coupling, field))
