@@ -7,10 +7,9 @@ from urllib.parse import unquote, urldefrag, urlsplit
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
-from conftest import SITE
+from conftest import PAGES, SITE
 from page_facts import MATH_DONE, STICKING_OUT, visit
 
-PAGES = sorted(path.name for path in SITE.glob("*.html"))
 CHAPTERS = [name for name in PAGES if re.match(r"\d\d_", name)]
 RAW_TEX = re.compile(r"\$[^$]+\$|\\[(\[]|\\(?:begin|end)\{|\\[a-zA-Z]{2,}|\{(?:eq|numref|cite)\}")
 
