@@ -101,13 +101,24 @@ class LinkInlineCode(SphinxPostTransform):
         objects, names = self.env.get_domain("py").objects, imported(self.document)
         for literal in list(self.document.findall(nodes.literal)):
             match = NAME.fullmatch(literal.astext())
-            target = match and described(match[1], names, objects)
+            target = match and (
+                described(match[1], names, objects) or beside(literal, match[1], objects)
+            )
             if target and not in_a_link_or_heading(literal):
                 link = addnodes.pending_xref(
                     "", refdomain="py", reftype="obj", reftarget=target, refexplicit=True
                 )
                 literal.replace_self(link)
                 link += literal
+
+
+def beside(node, name, objects):
+    """The full name of what a docstring names without its module, which is the docstring's own."""
+    while node := node.parent:
+        if isinstance(node, addnodes.desc):
+            full = f"{node[0].get('module')}.{name}"
+            return full if full in objects else None
+    return None
 
 
 def in_a_link_or_heading(node):

@@ -1,7 +1,8 @@
-"""axe-core on every page: with all its rules as on a desk and on a phone, and in dark colours.
+"""axe-core on every page: on a desk with all its rules, on a phone, and in dark colours.
 
-Violations of impact "serious" or "critical" fail. No rule is switched off; the dark page is the
-light one in other colours, so there only the rule of colours is run.
+Violations of impact "serious" or "critical" fail. Each rule runs wherever it can find something
+new: a phone has the colours of a desk, so there all rules but that of contrast are run, which
+takes half of the time; the dark page is the light one in other colours, so there only that one is.
 """
 
 import json
@@ -15,11 +16,13 @@ FAILING = {"serious", "critical"}
 SLOW = 180_000  # ms: axe-core looks at some ten thousand elements of a long chapter
 EVERYTHING = {"resultTypes": ["violations"]}
 COLOURS = {**EVERYTHING, "runOnly": ["color-contrast"]}
+LAYOUT = {**EVERYTHING, "rules": {"color-contrast": {"enabled": False}}}
 
 # What is folded is looked at too: solutions, and the code of figures.
 UNFOLD = """() => {
-  for (const details of document.querySelectorAll("details")) details.open = true;
-  for (const button of document.querySelectorAll(".toggle-button")) button.click();
+  const folds = "main details:not([open]) > summary, main .toggle-button";
+  for (const fold of document.querySelectorAll(folds)) fold.click();
+  return new Promise(done => setTimeout(done, 500));  // the theme waits before it looks
 }"""
 FIGURES = """() => [...document.querySelectorAll("main figure img")].map(image => ({
   source: image.src, scale: image.getBoundingClientRect().width / image.naturalWidth}))"""
@@ -54,7 +57,7 @@ def test_no_serious_issue_on_a_desk(desktop, origin, name):
 
 @every_page
 def test_no_serious_issue_on_a_phone(phone, origin, name):
-    assert violations(phone, origin + name, "light", EVERYTHING) == []
+    assert violations(phone, origin + name, "light", LAYOUT) == []
 
 
 @every_page

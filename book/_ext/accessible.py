@@ -1,4 +1,4 @@
-"""Figures that stay legible on a phone.
+"""What the pages need besides the theme to be read by everyone: legible figures, and right roles.
 
 Each picture gets the width that it was drawn for. Sphinx then makes it a link to itself, which a
 keyboard can reach; on a phone, custom.css lets the link scroll where shrinking the picture to the
@@ -27,7 +27,14 @@ def size_pictures(app, doctree, _):
             image["classes"].append(next(name for limit, name in CLASSES if width <= limit))
 
 
+def mend_roles(app, pagename, templatename, context, doctree):
+    """Make the entries of a list of references its items; docutils gives them a deprecated role."""
+    if "body" in context:
+        context["body"] = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
+
+
 def setup(app):
     """Register with Sphinx."""
+    app.connect("html-page-context", mend_roles)
     app.connect("doctree-resolved", size_pictures)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
