@@ -18,7 +18,7 @@ RUNS_FLAGS ?= --cores $(JOBS)
 BUILD := $(BIN)/jupyter-book build book --config _config.yml --path-output .
 
 .DEFAULT_GOAL := help
-.PHONY: help book site execute runs verify test bench faults lint unit runs-smoke test-slurm test-gpu nbval strict browser clean
+.PHONY: help book site pdf execute runs verify test bench faults lint unit runs-smoke test-slurm test-gpu nbval strict browser clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,15 @@ book: execute site ## set up, execute every chapter afresh, build the site
 site: $(INSTALLED) ## build the site from the stored outputs
 	$(BUILD) --all --quiet -W -n --keep-going
 	@echo "The book is built. Open $(CURDIR)/$(SITE)/index.html in a browser."
+
+# Not a part of `make test`: LaTeX is large and slow.
+pdf: $(INSTALLED) ## print the stored outputs, with the solutions at the end (needs LaTeX, see README.md)
+	@command -v latexmk >/dev/null && command -v xelatex >/dev/null || { echo "make: there is no LaTeX:" \
+	  "install the Debian packages that README.md names under 'Print it'." >&2; exit 1; }
+	$(BUILD) --builder latex --all --quiet -n --keep-going
+	$(MAKE) -C _build/latex LATEXMKOPTS="-interaction=nonstopmode -silent" all-pdf
+	@! grep -E "undefined on input|multiply defined" _build/latex/book.log
+	@echo "The printed book is $(CURDIR)/_build/latex/book.pdf"
 
 execute: $(INSTALLED) ## refresh the stored outputs in place (CHAPTER=03: of one chapter)
 	$(BIN)/python tools/execute.py --jobs $(JOBS) $(CHAPTER)
