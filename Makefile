@@ -35,7 +35,7 @@ pdf: $(INSTALLED) ## print the stored outputs, with the solutions at the end (ne
 	  "install the Debian packages that README.md names under 'Print it'." >&2; exit 1; }
 	$(BUILD) --builder latex --all --quiet -n --keep-going
 	$(MAKE) -C _build/latex LATEXMKOPTS="-interaction=nonstopmode -silent" all-pdf
-	@! grep -E "undefined on input|multiply defined" _build/latex/book.log
+	@! grep -E "undefined references|multiply-defined labels" _build/latex/book.log
 	@echo "The printed book is $(CURDIR)/_build/latex/book.pdf"
 
 execute: $(INSTALLED) ## refresh the stored outputs in place (CHAPTER=03: of one chapter)
