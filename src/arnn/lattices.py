@@ -87,7 +87,10 @@ def boundaries(H):
     """For each place i = 0 ... n, the spins before i that are coupled to spin i or a later one.
 
     All that the spins from i on see of the past is these: the conditional of spin i is a function
-    of the spins of boundary i alone.
+    of the spins of boundary i alone (Paper Eq. 5). Spins and places are counted from 0.
+
+    Args:
+        H: a PairwiseHamiltonian with couplings (n, n).
 
     Returns:
         A list of n + 1 ascending lists; the first and the last one are empty.
@@ -101,10 +104,13 @@ def fields_of_the_past(H):
     """For each spin i, the later spins l on which the past acts, xi_il != 0 for some spins before.
 
     A net with a Hamiltonian works out a function of each of these fields; all other fields are zero
-    in every sample.
+    in every sample (Paper Eq. 9).
+
+    Args:
+        H: a PairwiseHamiltonian with couplings (n, n).
 
     Returns:
-        A list of n ascending lists.
+        A list of n ascending lists of spins, counted from 0.
     """
     couplings = H.couplings.cpu().numpy()
     first = [min(np.flatnonzero(row), default=H.n) for row in couplings]
