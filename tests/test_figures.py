@@ -69,6 +69,10 @@ def test_panels_have_the_shape_and_style_asked_for():
             figures.draw_sk,
             (r"2\beta(h_i+\xi_{ii})+b_i", "weights $J_{sl}$", r"\xi_{il}", "$w_0^+$"),
         ),
+        (
+            figures.draw_cavity,
+            (r"2\beta a_i (h_i + \xi_{ii})", r"2\beta b_i J_{il}", r"g_J J_{ll'}", "$m(T)$", "g_f"),
+        ),
     ],
 )
 def test_a_drawing_can_be_rendered_and_names_its_parts(draw, said):

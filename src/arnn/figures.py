@@ -264,7 +264,10 @@ def _draw_log_sigmoids(canvas, y, k, right, full):
 
 
 def draw_cavity(ax):
-    """Draw one conditional of the cavity network, with three of its iterations."""
+    """Draw one conditional of the cavity network, with three of its iterations.
+
+    The fields enter every iteration, and are drawn at the first one alone.
+    """
     canvas = _Canvas(ax, 15.4, 7.2)
     spins, later = [5.6, 4.7, 3.0], [4.9, 3.7, 2.0]
     layers = {5.6: "1", 8.2: "2", 11.2: "T"}
@@ -284,16 +287,20 @@ def draw_cavity(ax):
             for b in later:
                 colour = "black" if a == b else HAMILTONIAN  # the memory of a spin, and J_ll'
                 canvas.line((left, a), (right, b), colour=colour)
+    canvas.line((3.0, 6.5), (12.6, 6.5), (13.2, 4.3))
+    canvas.node(13.2, 4.3, "$+$")
+    canvas.operator(14.4, 4.3, r"$\sigma$", width=0.6)
+    canvas.line((13.2, 4.3), (14.4, 4.3))
+    _draw_cavity_words(canvas, layers)
+
+
+def _draw_cavity_words(canvas, layers):
     for x, t in layers.items():
         canvas.text(x, 1.25, rf"$m({t})$")
     canvas.text(9.7, 1.25, r"$\cdots$")
     for x, y in ((0.7, 3.85), (3.0, 2.85)):
         canvas.text(x, y, r"$\vdots$")
-    canvas.line((3.0, 6.5), (12.6, 6.5), (13.2, 4.3))
     canvas.text(7.4, 6.8, r"direct connection, $2\beta a_i (h_i + \xi_{ii})$")
-    canvas.node(13.2, 4.3, "$+$")
-    canvas.operator(14.4, 4.3, r"$\sigma$", width=0.6)
-    canvas.line((13.2, 4.3), (14.4, 4.3))
     canvas.text(12.9, 2.6, r"$2\beta b_i J_{il}$", color="#8a5f00")
     canvas.text(13.9, 5.3, r"$Q(x_i=1\,|\,x_{<i})$")
     canvas.text(4.3, 5.3, "$g_f$")
