@@ -12,7 +12,7 @@ from docutils import nodes
 
 # Pictures up to these widths, in pixels, shrink to a phone's screen, or to the width that
 # custom.css has for their class.
-CLASSES = [(620, "figure-narrow"), (940, "figure-wide"), (float("inf"), "figure-widest")]
+CLASSES = [(560, "figure-narrow"), (940, "figure-wide"), (float("inf"), "figure-widest")]
 
 
 def size_pictures(app, doctree, _):

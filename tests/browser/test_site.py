@@ -100,6 +100,12 @@ def test_links_inside_the_site_lead_somewhere(visited, origin, name):
     assert broken == []
 
 
+@every_chapter
+def test_a_chapter_links_to_the_package(visited, origin, name):
+    links = visited(name).facts["links"]
+    assert any(url.startswith(f"{origin}api/") and "#arnn." in url for url in links)
+
+
 @every_page
 def test_every_image_loads_and_says_what_it_shows(visited, name):
     for image in visited(name).facts["images"]:
