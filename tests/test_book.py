@@ -172,6 +172,16 @@ def test_exercises_stand_at_the_end_each_with_a_folded_solution(chapter):
     assert len(re.findall(r"\{exercise-start\}", text)) == len(exercises)
 
 
+def test_every_exercise_is_graded_and_one_is_predicted_before_it_is_run(chapter):
+    _, _, end = markdown(chapter).partition("\n## Exercises")
+    exercises = re.findall(r"\{exercise-start\} (.*)\n:label: (\S+)\n```\n(.*)", end)
+    ungraded = [
+        e for _, e, text in exercises if not re.match(r"\((Easy|Medium|Harder)\.\) \S", text)
+    ]
+    assert not ungraded, "an exercise begins with (Easy.), (Medium.) or (Harder.)"
+    assert any(title.startswith("Predict, then run: ") for title, _, _ in exercises)
+
+
 def test_claims_of_the_paper_stand_beside_what_was_found(chapter):
     verdicts = [verdict for cell in code_cells(chapter) for verdict in claims(cell)]
     assert verdicts, "show at least one arnn.checks.Claim"
