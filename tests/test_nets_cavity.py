@@ -1,5 +1,6 @@
 """The cavity network: the TAP equations, unrolled, and how near they come to Paper Eq. (5)."""
 
+import copy
 import math
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import torch
 
 import arnn
-from arnn import exact
+from arnn import exact, lattices
 from arnn.nets import SKRSB, Cavity
 
 
@@ -145,3 +146,92 @@ def test_number_of_parameters_that_act(n, depth):
 def test_a_wrong_request_is_refused(options, message):
     with pytest.raises(ValueError, match=message):
         Cavity(model(4, 0), **({"depth": 2, "beta": 1.0} | options))
+
+
+def graph(n, bonds, seed, fields=0.3):
+    """Normal couplings on random bonds, some spins without any, with fields."""
+    rng = np.random.default_rng(seed)
+    upper = np.zeros((n, n))
+    places = np.triu_indices(n - 3, 1)
+    chosen = rng.choice(len(places[0]), bonds, replace=False)
+    upper[places[0][chosen], places[1][chosen]] = rng.normal(size=bonds)
+    return arnn.PairwiseHamiltonian(upper + upper.T, fields * rng.normal(size=n))
+
+
+SPARSE = {
+    "lattice": lattices.edwards_anderson(6, 6, 1),
+    "lattice in a field": lattices.edwards_anderson(6, 7, 2, field=0.4),
+    "torus": lattices.edwards_anderson(7, 7, 3, closed=True, field=0.1),
+    "graph": graph(70, 90, 4),
+    "graph without fields": graph(70, 90, 5, fields=0.0),
+    "no couplings": arnn.PairwiseHamiltonian(np.zeros((5, 5)), np.linspace(-1, 1, 5)),
+}
+
+
+def sparse_and_dense(H, depth):
+    """The same net twice, and the second time as if no coupling were zero."""
+    net = off_the_start(Cavity(H, depth, beta=0.8))
+    assert net._cones is not None
+    dense = copy.deepcopy(net)
+    dense._cones = None
+    return net, dense
+
+
+@pytest.mark.parametrize("depth", [1, 2, 7])
+@pytest.mark.parametrize("name", SPARSE)
+def test_sparse_couplings_give_the_logits_and_gradients_of_the_dense_form(name, depth):
+    net, dense = sparse_and_dense(SPARSE[name], depth)
+    weight, found = torch.linspace(-1, 2, 20, dtype=torch.float64), []
+    for one in (net, dense):
+        x, log_prob = one.sample_for_training(20, torch.Generator().manual_seed(1))
+        again, value = one.sample(20, torch.Generator().manual_seed(1))
+        assert torch.equal(x, again)
+        logits = one.logits(x)
+        by_sampling, by_logits = (
+            torch.autograd.grad(total.sum(), list(one.parameters()), materialize_grads=True)
+            for total in (weight * log_prob, weight @ logits)
+        )
+        slopes = [one.logit_slopes(i, x) for i in range(0, one.n, 9)]
+        found.append([x, value, log_prob, logits, *by_sampling, *by_logits, *slopes])
+    for ours, expected in zip(*found, strict=True):
+        torch.testing.assert_close(ours, expected, rtol=0, atol=1e-12)
+
+
+def test_matrices_of_couplings_take_both_forms_in_this_test():
+    """Those of deep conditionals of a graph are sparse ones, those of shallow ones are not."""
+    for depth, is_sparse in ((7, True), (1, False)):
+        net, _ = sparse_and_dense(SPARSE["graph"], depth)
+        spin = max(range(net.n), key=lambda i: len(net._cones[i]))
+        assert all(matrix.is_sparse is is_sparse for matrix in net._among(net._later(spin)))
+
+
+@pytest.mark.parametrize("depth", [1, 2, 5])
+@pytest.mark.parametrize("name", ["lattice in a field", "graph"])
+def test_the_light_cone_holds_the_spins_on_which_the_logit_depends(name, depth):
+    """Exactly these: the slope by the field on any other is zero in the dense form."""
+    net, dense = sparse_and_dense(SPARSE[name], depth)
+    for i in range(0, net.n, 4):
+        state = torch.linspace(0.5, 1, net.n - i, dtype=torch.float64)[:, None].requires_grad_()
+        (slope,) = torch.autograd.grad(dense.conditional(i, state).sum(), state)
+        assert torch.equal(slope[:, 0].nonzero()[:, 0] + i, net._cones[i])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_dense_couplings_are_multiplied_as_before(dtype):
+    """Bit for bit, so that stored trainings are those of this net."""
+    H = arnn.sherrington_kirkpatrick(20, 1, dtype=dtype)
+    net = off_the_start(Cavity(H, 4, beta=1.1))
+    x, logits, J = net.sample(30, torch.Generator().manual_seed(2))[0], [], H.couplings
+    for i in range(net.n):
+        rest, xi = J[i + 1 :, i + 1 :], J[:i, i:].T @ x.T.contiguous()[:i]
+        m = before = torch.zeros_like(xi[1:])
+        for field, coupling, reaction, memory in net.gains[i]:
+            onsager = net.beta * (rest**2 @ (1 - m * m)) * before
+            local = field * (H.fields[i + 1 :, None] + xi[1:])
+            new = torch.tanh(net.beta * (local + coupling * (rest @ m) - reaction * onsager))
+            m, before = memory * m + (1 - memory) * new, m
+        cavity = net.readout[i, 0] * (H.fields[i] + xi[0])
+        if i + 1 < net.n:
+            cavity = cavity + net.readout[i, 1] * (J[i, i + 1 :] @ m)
+        logits.append(2 * net.beta * cavity)
+    assert torch.equal(net.logits(x), torch.stack(logits, dim=1))

@@ -14,6 +14,11 @@ from .base import AutoregressiveNet
 
 # Gains of each iteration: of the field, of the couplings, of the reaction, and of the memory.
 START = (1.0, 1.0, 1.0, 0.5)
+# The shares of couplings other than zero below which the zeros are left out, where both ways take
+# about the same time: of the whole model, in which with more of them two bonds lead to nearly all
+# spins, and of one matrix of couplings, which is then multiplied in sparse form.
+SPARSE_MODEL = 0.1
+SPARSE_MATRIX = 0.05
 
 
 class Cavity(AutoregressiveNet):
@@ -38,7 +43,10 @@ class Cavity(AutoregressiveNet):
     states related by a flip of all spins are found or neither.
 
     A conditional takes about 2 depth (n-i)^2 multiplications a sample, so that a sample costs of
-    the order of n^3, where the log-sigmoid networks cost n^2.
+    the order of n^3, where the log-sigmoid networks cost n^2. If fewer than a tenth of the
+    couplings differ from zero, a conditional works with the later spins alone that lie within
+    `depth` bonds of it, on which it depends (`light_cones`), and with many of these it multiplies
+    by the couplings among them that are not zero. The logits are the same up to rounding.
 
     Args:
         H: a PairwiseHamiltonian; the net takes its dtype and device unless told otherwise.
@@ -58,6 +66,8 @@ class Cavity(AutoregressiveNet):
         self.register_buffer("fields", H.fields.to(**where, copy=True))
         self.register_buffer("couplings", H.couplings.to(**where, copy=True))
         self.register_buffer("squares", self.couplings**2, persistent=False)
+        sparse = self.couplings.count_nonzero() < SPARSE_MODEL * self.n**2
+        self._cones = light_cones(self.couplings, self.depth) if sparse else None
         start = torch.tensor(START, **where)
         self.gains = nn.Parameter(start.expand(self.n, self.depth, 4).clone())
         self.readout = nn.Parameter(torch.ones(self.n, 2, **where))
@@ -70,10 +80,12 @@ class Cavity(AutoregressiveNet):
     def magnetisations(self, i, later_fields, gains):
         """m_l of the spins l > i, (n-1-i, batch), in the fields xi_il, (n-1-i, batch).
 
-        `gains` is (depth, 4), or (depth, 4, batch) for gains of each sample.
+        Of a sparse model both are of the spins alone that conditional i depends on. `gains` is
+        (depth, 4), or (depth, 4, batch) for gains of each sample.
         """
-        couplings, squares = self.couplings[i + 1 :, i + 1 :], self.squares[i + 1 :, i + 1 :]
-        local = self.fields[i + 1 :, None] + later_fields
+        later = self._later(i)
+        couplings, squares = self._among(later)
+        local = self.fields[later, None] + later_fields
         m = before = torch.zeros_like(later_fields)
         for field, coupling, reaction, memory in gains:
             onsager = self.beta * (squares @ (1 - m * m)) * before
@@ -84,15 +96,41 @@ class Cavity(AutoregressiveNet):
         return m
 
     def conditional(self, i, state):
-        """The logit from the fields on spin i and on the spins after it, (n-i, batch)."""
-        return self._logit(i, state, self.gains[i], self.readout[i])
+        """The logit from the fields on spin i and on the spins after it, (n-i, batch).
+
+        Those on which it does not depend in a sparse model (`light_cones`) may be left out.
+        """
+        return self._logit(i, self._in_cone(i, state), self.gains[i], self.readout[i])
 
     def _logit(self, i, state, gains, readout):
         cavity = readout[0] * (self.fields[i] + state[0])
-        if i + 1 < self.n:
+        if len(state) > 1:
             m = self.magnetisations(i, state[1:], gains)
-            cavity = cavity + readout[1] * (self.couplings[i, i + 1 :] @ m)
+            cavity = cavity + readout[1] * (self.couplings[i, self._later(i)] @ m)
         return 2 * self.beta * cavity
+
+    def _later(self, i):
+        """The later spins that conditional i depends on: a slice, or of a sparse model a tensor."""
+        return slice(i + 1, None) if self._cones is None else self._cones[i][1:]
+
+    def _among(self, later):
+        """The couplings among the spins `later`, and their squares."""
+        if self._cones is None:
+            return self.couplings[later, later], self.squares[later, later]
+        couplings = self.couplings[later[:, None], later]
+        return in_best_form(couplings), in_best_form(couplings**2)
+
+    def _in_cone(self, i, state):
+        """Of the fields on spin i and later ones, (n-i, batch), those that conditional i sees."""
+        if self._cones is None or len(state) == len(self._cones[i]):
+            return state
+        return state[self._cones[i] - i]
+
+    def _fields_of(self, i, spins):
+        """The fields of the spins before i, given all (n, batch), that conditional i sees."""
+        if self._cones is None:
+            return self.couplings[:i, i:].T @ spins[:i]
+        return in_best_form(self.couplings[self._cones[i], :i]) @ spins[:i]
 
     def start(self, batch):
         """No spin known: all fields xi are zero, (n, batch)."""
@@ -100,7 +138,12 @@ class Cavity(AutoregressiveNet):
 
     def observe(self, i, x_i, state):
         """The recurrence of Paper Eq. (10) for the spins after i; the state loses one row."""
-        return torch.addcmul(state[1:], self.couplings[i, i + 1 :, None], x_i)
+        couplings, state = self.couplings[i, i + 1 :], state[1:]
+        if self._cones is None:
+            return torch.addcmul(state, couplings[:, None], x_i)
+        near = couplings.nonzero()[:, 0]
+        state[near] += couplings[near, None] * x_i
+        return state
 
     def logits(self, x):
         """All conditional logits of spins x (batch, n).
@@ -112,7 +155,7 @@ class Cavity(AutoregressiveNet):
         spins = x.T.contiguous()
         columns = []
         for i in range(self.n):
-            fields = self.couplings[:i, i:].T @ spins[:i]
+            fields = self._fields_of(i, spins)
             columns.append(checkpoint(self.conditional, i, fields, use_reentrant=False))
         return torch.stack(columns, dim=1)
 
@@ -126,7 +169,7 @@ class Cavity(AutoregressiveNet):
         noise = self._noise(as_count("batch", batch), generator)
         state, spins, logits, slopes = self.start(batch), [], [], ([], [])
         for i in range(self.n):
-            logit, own = self._with_slopes(i, state)
+            logit, own = self._with_slopes(i, self._in_cone(i, state))
             spins.append(torch.copysign(noise.new_ones(()), logit - noise[i]))
             state = self.observe(i, spins[i], state)
             logits.append(logit)
@@ -151,7 +194,7 @@ class Cavity(AutoregressiveNet):
 
     def logit_slopes(self, i, x):
         """As `AutoregressiveNet.logit_slopes`: automatic, with gains of its own for each sample."""
-        _, slopes = self._with_slopes(i, self.couplings[:i, i:].T @ x.T[:i])
+        _, slopes = self._with_slopes(i, self._fields_of(i, x.T))
         if i + 1 == self.n:
             return slopes[1][:1]
         return torch.cat([slope.flatten(0, -2) for slope in slopes])
@@ -177,3 +220,33 @@ class Cavity(AutoregressiveNet):
     def extra_repr(self):
         """Size, for repr(net)."""
         return f"n={self.n}, depth={self.depth}"
+
+
+def light_cones(couplings, steps):
+    """For each spin i, itself and the later spins that its logit depends on after so many steps.
+
+    These are the spins within `steps` bonds of spin i, on paths among the spins after i: in each
+    step of the iteration a magnetisation hears of those beside it.
+
+    Args:
+        couplings: (n, n), symmetric.
+        steps: number of iterations.
+
+    Returns:
+        A list of n ascending tensors of spins, counted from 0; the i-th begins with i.
+    """
+    neighbours = [row.nonzero()[:, 0].tolist() for row in couplings.cpu()]
+    cones = []
+    for i in range(len(couplings)):
+        cone = edge = {i}
+        for _ in range(steps):
+            edge = {later for spin in edge for later in neighbours[spin] if later > i} - cone
+            cone = cone | edge
+        cones.append(torch.tensor(sorted(cone)))
+    return cones
+
+
+def in_best_form(matrix):
+    """The matrix, in sparse form if so few of its entries differ from zero that this is faster."""
+    few = matrix.count_nonzero() < SPARSE_MATRIX * matrix.numel()
+    return matrix.to_sparse() if few else matrix
