@@ -21,7 +21,7 @@ from numba import njit
 import arnn
 from arnn import kernels, montecarlo, training
 from arnn.natural_gradient import NaturalGradient
-from arnn.nets import MADE, SKRSB, CurieWeissInfinity, OneParameter, SingleLayer
+from arnn.nets import MADE, SKRSB, Cavity, CurieWeissInfinity, OneParameter, SingleLayer
 from literal import LiteralNetwork, sample_by_forward_passes
 
 BETA = 1.0
@@ -35,6 +35,8 @@ def make_net(name, H):
         return SKRSB(H, k, beta=BETA, **where)
     if name.startswith("MADE_"):
         return MADE(H.n, depth=int(name[-2]), width=int(name[-1]), **where)
+    if name.startswith("Cavity_"):
+        return Cavity(H, int(name.removeprefix("Cavity_")), beta=BETA, **where)
     if name == "CW_inf":
         return CurieWeissInfinity(H.n, BETA, train_shared=True, **where)
     return {"1P": OneParameter, "1L": SingleLayer}[name](H.n, **where)
@@ -181,10 +183,11 @@ def special_functions_per_second(gpu):
     return 16 * gpu.multi_processor_count * gpu.clock_rate * 1e3
 
 
-def lattice(n, batch, repeats, **_):
-    """A step of SK_RS on an open square lattice of n spins with couplings +-1, and on the SK model.
+def lattice(n, batch, repeats, net="SK_RS", **_):
+    """A step of a net on an open square lattice of n spins with couplings +-1, and on the SK model.
 
-    The step of the lattice costs less, because most of its fields are zero for most spins.
+    The step of the lattice costs less: most of its fields are zero for most spins, and conditionals
+    of the cavity network depend on few of the later spins.
     """
     length = math.isqrt(n)
     signs = np.random.default_rng(1).choice([-1.0, 1.0], size=(2, n))
@@ -197,7 +200,7 @@ def lattice(n, batch, repeats, **_):
         "step": arnn.PairwiseHamiltonian(couplings, dtype=torch.float32),
         "dense": arnn.sherrington_kirkpatrick(n, 1, dtype=torch.float32),
     }
-    steps = [training_step(make_net("SK_RS", H), H, batch) for H in models.values()]
+    steps = [training_step(make_net(net, H), H, batch) for H in models.values()]
     found = times(*steps, repeats=repeats)
     return {name: summary(seconds) for name, seconds in zip(models, found, strict=True)}
 

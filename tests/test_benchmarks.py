@@ -79,7 +79,7 @@ KINDS_OF = {
     "literal_memory": ("SK_1RSB",),
     "natural": ("1L", "SK_1RSB"),
     "gpu_instances": ("SK_RS",),
-    "lattice": (None,),
+    "lattice": ("SK_RS", "Cavity_2"),
     "forward_passes": ("1L", "MADE_23"),
     "flips": (None,),
 }
