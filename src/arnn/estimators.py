@@ -256,7 +256,7 @@ def mirror_distance(probability, error):
 
     Args:
         probability, error: the law and its standard errors, tensors (values,), as of
-            `OverlapDistribution`.
+            `OverlapDistribution`; neither is checked, and nothing is raised.
 
     Returns:
         The total variation distance between the law and its mirror image, 0 to 1, and the one that

@@ -177,7 +177,11 @@ class FreeEnergyRun:
         return torch.device(auto if self.device == "auto" else self.device)
 
     def make_hamiltonian(self):
-        """The Hamiltonian that the parameters describe."""
+        """The Hamiltonian that the parameters describe.
+
+        Raises:
+            ValueError: the file of couplings cannot be read, or a line of it is wrong.
+        """
         where = {"dtype": getattr(torch, self.dtype), "device": self.place()}
         if self.model == "file":
             try:

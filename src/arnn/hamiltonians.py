@@ -95,7 +95,11 @@ class PairwiseHamiltonian:
         return self.fields.device
 
     def energy(self, x):
-        """H(x), not divided by n, of spins x (batch, n); returns (batch,) in the type of x."""
+        """H(x), not divided by n, of spins x (batch, n); returns (batch,) in the type of x.
+
+        Raises:
+            ValueError: x is not (batch, n).
+        """
         self._require_spins(x)
         couplings, fields = self.couplings.to(x), self.fields.to(x)
         return -0.5 * torch.einsum("bi,bi->b", x @ couplings, x) - x @ fields
@@ -146,7 +150,11 @@ class CurieWeiss(PairwiseHamiltonian):
         return -self.coupling / (2 * self.n) * (total**2 - self.n) - self.field * total
 
     def energy(self, x):
-        """H(x) of spins x (batch, n); returns (batch,) in the type of x."""
+        """H(x), not divided by n, of spins x (batch, n); returns (batch,) in the type of x.
+
+        Raises:
+            ValueError: x is not (batch, n).
+        """
         self._require_spins(x)
         return self.energy_of_sum(x.sum(1))
 

@@ -16,7 +16,10 @@ _LARGEST_GRID = 30000  # steps from the centre of the grid to its end
 
 
 class Averages(NamedTuple):
-    """What one pass through the levels of the recursion yields, each with one entry a field."""
+    """What one pass through the levels of the recursion yields, for each of L fields.
+
+    M_{j+1} is the mean of tanh(beta x) over the levels beyond j, with their weights.
+    """
 
     g: np.ndarray  # E_z g_1(h + sqrt(q_0) z), (L,)
     magnetisation: np.ndarray  # its derivative by beta h, (L,)
@@ -30,7 +33,20 @@ def averages(beta, fields, q, m):
 
     Each g_j is a function of one variable, kept on an even grid common to all levels. A Gaussian
     average is a weighted sum over a window of the grid, exact to rounding wherever the Gaussian is
-    centred, so that the last level can end at the fields themselves.
+    centred, so that the last level can end at the fields themselves (SI Secs. III.A and III.B).
+
+    Args:
+        beta: inverse temperature.
+        fields: h_l, an array (L,).
+        q: overlaps q_0 <= q_1 <= ... <= q_k, an array (k+1,).
+        m: block parameters, (k,); m[j-1] goes with q[j] - q[j-1], and 0 stands for the limit.
+
+    Returns:
+        `Averages`, dimensionless, from which `arnn.replica` makes free energies and their slopes.
+
+    Raises:
+        ValueError: neighbours in q differ, but by so little that the grid would have no end. The
+            callers in `arnn.replica` check all else.
     """
     sigmas, tilts = np.sqrt(np.diff(q, prepend=0.0)), np.append(0.0, m)
     step, halves = _grid(beta, sigmas, tilts)

@@ -58,14 +58,22 @@ class AutoregressiveNet(nn.Module):
         raise NotImplementedError
 
     def set_beta(self, beta):
-        """Move the layers that the temperature fixes to beta; nothing to do for most nets."""
+        """Move the layers that the temperature fixes to beta; nothing to do for most nets.
+
+        Raises:
+            ValueError: there are such layers, and beta is not positive and finite.
+        """
 
     def num_parameters(self):
         """How many numbers act in the architecture: masked weights do not count, fixed ones do."""
         return sum(p.numel() for p in self.parameters())
 
     def logits(self, x):
-        """All conditional logits of spins x (batch, n); logit i depends on x[:, :i] only."""
+        """All conditional logits of spins x (batch, n); logit i depends on x[:, :i] only.
+
+        Raises:
+            ValueError: x is not (batch, n).
+        """
         self._require_spins(x)
         state = self.start(len(x))
         columns = []
@@ -75,7 +83,11 @@ class AutoregressiveNet(nn.Module):
         return torch.stack(columns, dim=1)
 
     def log_prob(self, x):
-        """ln Q(x), (batch,), of spins x (batch, n): the chain rule, sum_i ln sigma(x_i logit_i)."""
+        """ln Q(x), (batch,), of spins x (batch, n): the chain rule, sum_i ln sigma(x_i logit_i).
+
+        Raises:
+            ValueError: as `logits`.
+        """
         return logsigmoid(x * self.logits(x)).sum(1)
 
     def own_parameters(self, i):
@@ -94,8 +106,10 @@ class AutoregressiveNet(nn.Module):
     def logit_slopes(self, i, x):
         """d logit_i / d theta_i at spins x (batch, n), (parameters, batch).
 
-        theta_i are the numbers of `own_parameters`, flattened, in that order, and TypeError is
-        raised where that is.
+        theta_i are the numbers of `own_parameters`, flattened, in that order.
+
+        Raises:
+            TypeError: where `own_parameters` raises it.
         """
         raise TypeError(f"there is no natural gradient for {self!r}")
 
@@ -118,7 +132,7 @@ class AutoregressiveNet(nn.Module):
         return spins.T.contiguous(), logsigmoid(spins * logits).sum(0)
 
     def sample_for_training(self, batch, generator=None):
-        """As `sample`, with ln Q(x) differentiable in the net's parameters."""
+        """As `sample`, with ln Q(x) differentiable in the net's parameters; the same errors."""
         x, _ = self.sample(batch, generator)
         return x, self.log_prob(x)
 
