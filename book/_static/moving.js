@@ -305,12 +305,12 @@
       const {truth, nets, instances} = data.sizes[state.n], beta = state.beta;
       const there = Object.keys(nets).filter(name => nets[name][beta]);
       const shown = state.net === all ? there : there.filter(name => name === state.net);
-      const drawing = canvas(width, 330,
+      const drawing = canvas(width, 350,
         `Distribution of the absolute overlap at beta ${data.betas[beta]}, N = ${state.n}`);
       const highest = Math.max(...[truth, ...Object.values(nets)].flat()
         .flatMap(law => (law ? law.density : [])));
       const top = Math.ceil(highest);
-      const [across, up] = axes(drawing, [42, 70, width - 14, 285], {
+      const [across, up] = axes(drawing, [42, 90, width - 14, 305], {
         x: {from: 0, to: 1, ticks: ticks(0, 0.2, 0.4, 0.6, 0.8, 1), label: "|q|"},
         y: {from: 0, to: top, ticks: ticks(...[...Array(top + 1).keys()]), label: "P(|q|)"},
       });
@@ -420,15 +420,21 @@
         const {mean, error} = found[state.instances], y = top + (k + 0.5) * row;
         const value = mean[state.beta], bar = error[state.beta], clear = value > 2 * bar;
         const group = svg("g", {...look(data.looks, name), "data-series": name});
-        group.append(svg("text", {x: 4, y: y + 4, class: "name"}, ...inDrawing(name)),
+        group.append(svg("text", {x: 4, y: y + 4, class: "name"}, ...inDrawing(name)));
+        drawing.append(group);
+        const end = k + 1 < rows.length ? "; " : ".";
+        if (value === null) {
+          words.push(inWords(name), " was not trained at this temperature", end);
+          return;
+        }
+        group.append(
           svg("line", {class: "curve",
             x1: place(value - bar), x2: place(value + bar), y1: y, y2: y}),
           ...[-1, 1].map(side => svg("line", {class: "curve", x1: place(value + side * bar),
             x2: place(value + side * bar), y1: y - 8, y2: y + 8})),
           svg("circle", {class: clear ? "clear" : "unclear", cx: place(value), cy: y, r: 5}));
-        drawing.append(group);
         words.push(inWords(name), ` ${fixed(value)} ± ${fixed(bar)}`, same ? "" : ` (${of[k]})`,
-          k + 1 < rows.length ? "; " : ".");
+          end);
       });
       return [drawing, words];
     });

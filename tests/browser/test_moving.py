@@ -292,7 +292,7 @@ def test_free_energies_are_those_of_the_stored_results(page):
             assert f"N = {n}, β = {beta}. " in picture.words()
             (listed,) = re.findall(r"instances? ([\d, ]+):", picture.words())
             instances = [int(s) for s in listed.split(",")]
-            for name in ("SK_RS", "1L"):
+            for name in ("SK_RS", "1L", "Cavity"):
                 check_error(picture, n, name, beta, instances)
             dots.append(picture.attributes("circle", "cx")[:, 0])
             picture.choose("instances", 1)
@@ -301,7 +301,11 @@ def test_free_energies_are_those_of_the_stored_results(page):
             check_error(picture, n, "SK_RS", beta, sorted(stored))
             picture.choose("instances", 0)
         assert (dots[0] != dots[1]).all()
-        picture.press("beta", *["ArrowRight"] * 5)
+        picture.press("beta", "Home")  # hotter than 0.5 the cavity network was not trained
+        assert "Cavity was not trained at this temperature." in picture.words()
+        assert len(picture.attributes("circle", "cx")) == len(dots[0]) - 1
+        picture.press("beta", *["ArrowRight"] * 14)
+        assert "β = 1.5" in picture.words()
 
 
 def f_of(n, instance, name, beta):
