@@ -255,3 +255,11 @@ def test_the_bibliography_is_sorted_by_what_the_text_cites():
         for name in ("Mézard", "Sherrington")
     )
     assert mezard < sherrington
+
+
+def test_a_term_with_a_hyphen_has_one_entry_in_the_index():
+    document = nodes.container()
+    document += addnodes.index(entries=[("single", "spin-flip; Chapter 1", "a", "", None)])
+    printing.unify_hyphens(document)
+    (index,) = document.findall(addnodes.index)
+    assert index["entries"] == [("single", "spin\u2010flip; Chapter 1", "a", "", None)]

@@ -66,6 +66,7 @@ def rewrite(app, doctree, _):
     sort_bibliography(app.env.get_domain("cite"), doctree)
     number_chapters(doctree)
     move_solutions(doctree)
+    unify_hyphens(doctree)
 
 
 # -- What cells show
@@ -237,7 +238,7 @@ def columns(rows):
     room = LINE - GAP * len(natural)
     if sum(natural) <= room:
         return []
-    least = [1 + max(longest for _, longest in column) for column in zip(*rows, strict=True)]
+    least = [2 + max(longest for _, longest in column) for column in zip(*rows, strict=True)]
     lacking = [max(n - w, 0) ** 0.5 for n, w in zip(natural, least, strict=True)]
     spare = max(room - sum(least), 0)
     return [round(w + spare * x / sum(lacking)) for w, x in zip(least, lacking, strict=True)]
@@ -295,8 +296,9 @@ def number_chapters(doctree):
             file.insert(0, raw(f"\n\\book{kind}\n"))
     first = next(doctree.findall(nodes.section))
     first.insert(1, raw("\n\\bookopening\n"))
-    for header in first.findall(RootHeader):
+    for header in list(first.findall(RootHeader)):
         header["level"] = 2  # all of them; the nesting is counted wrongly where they are made
+        header.parent.insert(header.parent.index(header), raw("\n\\bookkeep{8}\n"))
 
 
 def kind_of(docname):
@@ -304,6 +306,21 @@ def kind_of(docname):
     if CHAPTER.match(docname):
         return "chapters"
     return "before" if docname == "prerequisites" else "appendices"
+
+
+# -- Index
+
+
+def unify_hyphens(doctree):
+    """Let a term with a hyphen have one entry in the index.
+
+    LaTeX writes the command for a hyphen with a space after it where the term stands in the head of
+    a list, and without elsewhere, which are two terms for makeindex. The sign U+2010 needs none.
+    """
+    for node in doctree.findall(addnodes.index):
+        node["entries"] = [
+            (kind, text.replace("-", "\u2010"), *rest) for kind, text, *rest in node["entries"]
+        ]
 
 
 def setup(app):
