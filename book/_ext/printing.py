@@ -97,7 +97,7 @@ def boxed(place, says, found, verdict, evidence):
         return nodes.paragraph("", "", nodes.strong("", lead), nodes.Text(text))
 
     shown = nodes.paragraph("", "", raw(r"\bookevidence "), nodes.Text(f"Shown by {evidence}"))
-    lines = 5 + (len(says) + len(found)) // 100
+    lines = 8 + len(says + found + evidence) // 95
     begin = raw(
         f"\n\\bookkeep{{{lines}}}"
         f"\\begin{{sphinxadmonition}}{{{BOXES[verdict]}}}{{{verdict.capitalize()}}}"
