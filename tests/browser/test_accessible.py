@@ -40,6 +40,7 @@ ONE_OF_EACH = """() => {
 }"""
 FIGURES = """() => [...document.querySelectorAll("main figure img")].map(image => ({
   source: image.src, scale: image.getBoundingClientRect().width / image.naturalWidth}))"""
+AT_ONCE = "* { transition: none !important }"  # no colour between light and dark is judged
 WIDTH = "document.documentElement.scrollWidth"
 LETTERS = 11 * 100 / 72  # pixels: the size of a figure's letters as drawn, arnn.figures.use_style
 
@@ -67,6 +68,7 @@ def unfold(page):
 def on_desk(page):
     """The violations of the page that is open, in light colours and in dark ones."""
     found = {}
+    page.add_style_tag(content=AT_ONCE)
     unfold(page)
     for scheme, options in (("light", EVERYTHING), ("dark", COLOURS)):
         page.emulate_media(color_scheme=scheme)
