@@ -2,16 +2,15 @@
 
 import re
 from functools import cache
-from html import unescape
 from urllib.parse import unquote, urldefrag, urlsplit
 
 import nbformat
 import pytest
+from bs4 import BeautifulSoup
 from conftest import PAGES, SITE
 from page_facts import MATH_DONE, visit
 
 CHAPTERS = [name for name in PAGES if re.match(r"\d\d_", name)]
-IDS = re.compile(r'<[^<>]*\sid="([^"]*)"')
 RAW_TEX = re.compile(r"\$[^$]+\$|\\[(\[]|\\(?:begin|end)\{|\\[a-zA-Z]{2,}|\{(?:eq|numref|cite)\}")
 
 
@@ -27,7 +26,8 @@ every_page, every_chapter = each(PAGES), each(CHAPTERS)
 @cache
 def anchors(name):
     """The ids on a page of the site."""
-    return {unescape(found) for found in IDS.findall((SITE / name).read_text(encoding="utf-8"))}
+    soup = BeautifulSoup((SITE / name).read_text(encoding="utf-8"), "html.parser")
+    return {tag["id"] for tag in soup.find_all(id=True)}
 
 
 @pytest.fixture(scope="module")
@@ -197,10 +197,11 @@ def test_theme_switches_between_light_and_dark(desktop, origin, name):
 
 
 @every_chapter
-def test_notebook_can_be_downloaded(visited, desktop, name):
-    notebook = name.replace(".html", ".ipynb")
-    links = [url for url in visited(name).facts["links"] if url.endswith(notebook)]
-    response = desktop.request.get(links[0])
+def test_notebook_can_be_downloaded(desktop, origin, name):
+    desktop.goto(origin + name, wait_until="domcontentloaded")
+    link = desktop.locator("a.btn-download-source-button").first.get_attribute("href")
+    assert link.endswith(name.replace(".html", ".ipynb"))
+    response = desktop.request.get(origin + link)
     assert response.ok
     nbformat.validate(nbformat.reads(response.text(), as_version=4))
 
