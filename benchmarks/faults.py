@@ -23,8 +23,10 @@ from arnn import experiments, inverse_run, nets, runs, tempering_run, training
 
 RESULT = Path(__file__).resolve().with_name("faults.json")
 # Processes that begin as copies of one that has loaded the packages, but none of its threads.
+# PyTorch loads its compiler, a second of work, with the first optimiser.
+PRELOADED = ["torch", "torch._dynamo", "numba", "arnn.inverse_run", "arnn.experiments"]
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["torch", "numba", "arnn.inverse_run", "arnn.experiments"])
+PROCESSES.set_forkserver_preload(PRELOADED)
 SK = {"model": "sherrington_kirkpatrick", "n": 8, "instance": 1, "threads": 1}
 ANNEALED = {"beta_start": 0.2, "beta_end": 1.2, "beta_step": 0.2, "samples": 400, "batch": 200}
 # Toy runs of a second or less; each has several states to be resumed from.

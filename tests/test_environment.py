@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import re
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -54,6 +55,21 @@ def test_every_direct_need_is_pinned_within_its_bounds():
         version = pins().get(canonicalize_name(need.name))
         assert version, f"pyproject.toml needs {need.name}, which requirements.txt does not pin"
         assert need.specifier.contains(version), f"requirements.txt pins {version}, not {text}"
+
+
+def test_a_group_of_tests_stays_on_one_worker(tmp_path):
+    """Otherwise each worker opens each page of the site, and nothing but the time tells."""
+    (tmp_path / "test_group.py").write_text(
+        "import os\nimport pathlib\nimport pytest\n"
+        "page = lambda p: pytest.param(p, marks=pytest.mark.xdist_group(p))\n"
+        "@pytest.mark.parametrize('test', range(4))\n"
+        "@pytest.mark.parametrize('name', [page('a'), page('b')])\n"
+        "def test(name, test):\n"
+        "    pathlib.Path(f'{name}-{os.getpid()}').touch()\n"
+    )
+    call = [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadgroup", "test_group.py"]
+    subprocess.run(call, cwd=tmp_path, check=True, capture_output=True)
+    assert sorted(path.name[:2] for path in tmp_path.glob("?-*")) == ["a-", "b-"]
 
 
 def test_python_is_the_one_that_everything_names():

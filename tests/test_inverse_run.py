@@ -217,7 +217,7 @@ run_inverse(InverseRun(**eval(sys.argv[1])), progress=False)
 
 
 def test_a_run_that_is_killed_ends_with_the_same_bits(tmp_path):
-    changes = {"steps": 6000, "evaluations": 60, "keep_all": True}
+    changes = {"steps": 1500, "evaluations": 60, "keep_all": True}
     killed, checkpoint = tmp_path / "killed", tmp_path / "killed.checkpoint"
     process = subprocess.Popen(
         [sys.executable, "-c", SCRIPT, repr(SMALL | changes | {"output": str(killed)})],

@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from page_facts import NO_MATHJAX, visit
 from playwright.sync_api import sync_playwright
 
 SITE = Path(__file__).resolve().parents[2] / "_build" / "html"
@@ -16,6 +17,7 @@ PAGES = sorted(
     for path in SITE.rglob("*.html")
     if "_static" not in path.relative_to(SITE).parts
 )
+SLOW = 180_000  # ms: axe-core looks at some ten thousand elements of a long chapter
 CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
 
 
@@ -69,6 +71,45 @@ def _phone(browser):
     context.close()
 
 
+class Window:
+    """One page at a time, open until another is asked for, and what each showed when it opened.
+
+    The tests of a page follow each other on one worker, so that each page is opened once.
+    """
+
+    def __init__(self, context, origin):
+        self.context, self.origin = context, origin
+        self.name, self.page, self.visits = None, None, {}
+
+    def open(self, name):
+        """The page of that name, its math drawn."""
+        if name != self.name:
+            if self.page:
+                self.page.close()
+            self.name, self.page = name, self.context.new_page()
+            self.page.set_default_timeout(SLOW)
+            self.visits[name] = visit(self.page, self.origin + name)
+        return self.page
+
+    def visit(self, name):
+        """The `Visit` of the page of that name."""
+        if name not in self.visits:
+            self.open(name)
+        return self.visits[name]
+
+
+@pytest.fixture(scope="session")
+def desk(_desktop, origin):
+    """Pages on a large screen."""
+    return Window(_desktop, origin)
+
+
+@pytest.fixture(scope="session")
+def hand(_phone, origin):
+    """Pages on a phone."""
+    return Window(_phone, origin)
+
+
 @pytest.fixture
 def desktop(_desktop):
     """A fresh tab on a large screen."""
@@ -83,3 +124,21 @@ def phone(_phone):
     page = _phone.new_page()
     yield page
     page.close()
+
+
+def without_math(page):
+    """The tab, where formulas stay as they are written: most of a chapter's time is theirs."""
+    page.route("**/tex-*.js*", lambda route: route.fulfill(body=NO_MATHJAX))
+    return page
+
+
+@pytest.fixture
+def plain_desktop(desktop):
+    """A fresh tab on a large screen, for what has nothing to do with formulas."""
+    return without_math(desktop)
+
+
+@pytest.fixture
+def plain_phone(phone):
+    """A fresh tab on a phone, for what has nothing to do with formulas."""
+    return without_math(phone)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 MATH_DONE = "window.MathJax ? MathJax.startup.promise.then(() => true) : true"
+NO_MATHJAX = "window.MathJax = {startup: {promise: Promise.resolve()}};"
 
 FACTS = r"""() => {
   const count = selector => document.querySelectorAll(selector).length;
@@ -64,13 +65,19 @@ class Visit:
 def visit(page, url):
     """Open ``url``, wait for its math, and return what happened and what the page shows."""
     seen = Visit(url)
-    page.on("console", seen.note_console)
-    page.on("pageerror", lambda error: seen.console_errors.append(str(error)))
-    page.on("request", lambda request: seen.requests.append(request.url))
-    page.on("requestfailed", lambda request: seen.failed_requests.append(request.url))
-    page.on("response", seen.note_response)
+    listeners = {
+        "console": seen.note_console,
+        "pageerror": lambda error: seen.console_errors.append(str(error)),
+        "request": lambda request: seen.requests.append(request.url),
+        "requestfailed": lambda request: seen.failed_requests.append(request.url),
+        "response": seen.note_response,
+    }
+    for event, listener in listeners.items():
+        page.on(event, listener)
     page.goto(url, wait_until="load")
     page.evaluate(MATH_DONE)
     page.wait_for_load_state("networkidle")
     seen.facts = page.evaluate(FACTS)
+    for event, listener in listeners.items():
+        page.remove_listener(event, listener)
     return seen

@@ -30,63 +30,48 @@ def anchors(name):
     return {tag["id"] for tag in soup.find_all(id=True)}
 
 
-@pytest.fixture(scope="module")
-def visited(_desktop, origin):
-    """Open a page once and remember what it showed."""
-    seen = {}
-
-    def look(name):
-        if name not in seen:
-            page = _desktop.new_page()
-            seen[name] = visit(page, origin + name)
-            page.close()
-        return seen[name]
-
-    return look
-
-
 def test_the_site_was_built_with_its_chapters():
     assert "index.html" in PAGES, "there is no site: run `make site` first"
     assert CHAPTERS, "the site has no chapter"
 
 
 @every_page
-def test_no_error_in_the_console(visited, name):
-    assert visited(name).console_errors == []
+def test_no_error_in_the_console(desk, name):
+    assert desk.visit(name).console_errors == []
 
 
 @every_page
-def test_no_request_fails_or_leaves_the_site(visited, origin, name):
-    seen = visited(name)
+def test_no_request_fails_or_leaves_the_site(desk, origin, name):
+    seen = desk.visit(name)
     assert seen.failed_requests == []
     assert seen.requests
     assert [url for url in seen.requests if not url.startswith((origin, "data:", "blob:"))] == []
 
 
 @every_page
-def test_all_math_is_rendered(visited, name):
-    facts = visited(name).facts
+def test_all_math_is_rendered(desk, name):
+    facts = desk.visit(name).facts
     assert facts["math_errors"] == []
     assert facts["unrendered"] == []
     assert facts["rendered"] == facts["math"]
 
 
 @every_chapter
-def test_a_chapter_has_math(visited, name):
-    assert visited(name).facts["math"] > 0
+def test_a_chapter_has_math(desk, name):
+    assert desk.visit(name).facts["math"] > 0
 
 
 @every_page
-def test_no_source_shows_through(visited, name):
-    text = visited(name).facts["text"]
+def test_no_source_shows_through(desk, name):
+    text = desk.visit(name).facts["text"]
     assert RAW_TEX.findall(text) == []
     assert "(???)" not in text
 
 
 @every_page
-def test_links_inside_the_site_lead_somewhere(visited, origin, name):
+def test_links_inside_the_site_lead_somewhere(desk, origin, name):
     broken = []
-    for url in visited(name).facts["links"]:
+    for url in desk.visit(name).facts["links"]:
         if not url.startswith(origin):
             assert urlsplit(url).scheme in ("http", "https"), url
             continue
@@ -101,14 +86,14 @@ def test_links_inside_the_site_lead_somewhere(visited, origin, name):
 
 
 @every_chapter
-def test_a_chapter_links_to_the_package(visited, origin, name):
-    links = visited(name).facts["links"]
+def test_a_chapter_links_to_the_package(desk, origin, name):
+    links = desk.visit(name).facts["links"]
     assert any(url.startswith(f"{origin}api/") and "#arnn." in url for url in links)
 
 
 @every_page
-def test_every_image_loads_and_says_what_it_shows(visited, name):
-    for image in visited(name).facts["images"]:
+def test_every_image_loads_and_says_what_it_shows(desk, name):
+    for image in desk.visit(name).facts["images"]:
         assert image["width"] > 0, f"{image['source']} did not load"
         assert len(image["alt"].split()) >= 3, (
             f"{image['source']}: {image['alt']!r} describes nothing"
@@ -116,29 +101,37 @@ def test_every_image_loads_and_says_what_it_shows(visited, name):
 
 
 @every_chapter
-def test_a_chapter_has_a_figure(visited, name):
-    assert visited(name).facts["images"]
+def test_a_chapter_has_a_figure(desk, name):
+    assert desk.visit(name).facts["images"]
 
 
 @every_page
-def test_menu_opens_on_a_phone(phone, origin, name):
-    phone.goto(origin + name, wait_until="domcontentloaded")
-    entry = phone.locator(".bd-links__item, .bd-links a").first
+def test_menu_opens_on_a_phone(plain_phone, origin, name):
+    plain_phone.goto(origin + name, wait_until="domcontentloaded")
+    entry = plain_phone.locator(".bd-links__item, .bd-links a").first
     assert not entry.is_visible()
-    phone.locator(".primary-toggle").first.click()
+    plain_phone.locator(".primary-toggle").first.click()
     entry.wait_for(state="visible")
     box = entry.bounding_box()
     assert box["x"] >= 0
     assert box["x"] + box["width"] <= 390
 
 
-@every_page
-def test_page_opens_from_a_disk(desktop, name):
-    seen = visit(desktop, (SITE / name).as_uri())
+def require_opened_from_a_disk(seen):
     assert seen.console_errors == []
     assert seen.failed_requests == []
     assert [url for url in seen.requests if not url.startswith(("file:", "data:", "blob:"))] == []
-    assert seen.facts["rendered"] == seen.facts["math"]
+
+
+@every_page
+def test_page_opens_from_a_disk(plain_desktop, name):
+    require_opened_from_a_disk(visit(plain_desktop, (SITE / name).as_uri()))
+
+
+def test_math_is_drawn_from_a_disk(desktop):
+    seen = visit(desktop, (SITE / CHAPTERS[0]).as_uri())
+    require_opened_from_a_disk(seen)
+    assert seen.facts["rendered"] == seen.facts["math"] > 0
 
 
 def test_search_finds_curie(desktop, origin):
@@ -185,31 +178,31 @@ def test_the_index_leads_from_a_word_to_its_chapters(desktop, origin):
 
 
 @every_chapter
-def test_theme_switches_between_light_and_dark(desktop, origin, name):
-    desktop.goto(origin + name, wait_until="domcontentloaded")
+def test_theme_switches_between_light_and_dark(plain_desktop, origin, name):
+    plain_desktop.goto(origin + name, wait_until="domcontentloaded")
     seen = {}
     for _ in range(3):
-        desktop.locator(".theme-switch-button:visible").first.click()
-        theme = desktop.evaluate("document.documentElement.dataset.theme")
-        seen[theme] = desktop.evaluate("getComputedStyle(document.body).backgroundColor")
+        plain_desktop.locator(".theme-switch-button:visible").first.click()
+        theme = plain_desktop.evaluate("document.documentElement.dataset.theme")
+        seen[theme] = plain_desktop.evaluate("getComputedStyle(document.body).backgroundColor")
     assert seen.keys() == {"light", "dark"}
     assert seen["light"] != seen["dark"]
 
 
 @every_chapter
-def test_notebook_can_be_downloaded(desktop, origin, name):
-    desktop.goto(origin + name, wait_until="domcontentloaded")
-    link = desktop.locator("a.btn-download-source-button").first.get_attribute("href")
+def test_notebook_can_be_downloaded(plain_desktop, origin, name):
+    plain_desktop.goto(origin + name, wait_until="domcontentloaded")
+    link = plain_desktop.locator("a.btn-download-source-button").first.get_attribute("href")
     assert link.endswith(name.replace(".html", ".ipynb"))
-    response = desktop.request.get(origin + link)
+    response = plain_desktop.request.get(origin + link)
     assert response.ok
     nbformat.validate(nbformat.reads(response.text(), as_version=4))
 
 
 @every_chapter
-def test_solutions_are_folded_and_open_on_a_click(desktop, origin, name):
-    desktop.goto(origin + name, wait_until="domcontentloaded")
-    solutions = desktop.locator(".solution.dropdown")
+def test_solutions_are_folded_and_open_on_a_click(plain_desktop, origin, name):
+    plain_desktop.goto(origin + name, wait_until="domcontentloaded")
+    solutions = plain_desktop.locator(".solution.dropdown")
     assert solutions.count() > 0
     for solution in solutions.all():
         content = solution.locator("section").first
