@@ -26,16 +26,24 @@ UNFOLD = """() => {
   for (const fold of document.querySelectorAll(folds)) fold.click();
   return new Promise(done => setTimeout(done, 500));  // the theme waits before it looks
 }"""
-# The colours of code are those of a few kinds of words, repeated some thousand times a chapter. Of
-# each kind, in each surrounding, the first keeps its colour and the others become plain text.
+# The colours of code are those of a few kinds of words, repeated some thousand times a chapter, and
+# a formula in a line has the colour of the words around it. Of each kind, in each surrounding, the
+# first stays as it is, and the others become plain text.
 ONE_OF_EACH = """() => {
   const seen = new Set();
+  const known = nodes => {
+    const kind = nodes.map(node => `${node?.tagName} ${node?.className}`).join("|");
+    return seen.has(kind) || !seen.add(kind);
+  };
   for (const word of document.querySelectorAll(".highlight pre span")) {
     const around = word.closest(".highlight").parentElement;
-    const kind = [word, around, around.closest(".cell_input, .cell_output, .admonition")]
-      .map(node => node?.className).join("|");
-    if (seen.has(kind)) word.replaceWith(...word.childNodes);
-    seen.add(kind);
+    const box = around.closest(".cell_input, .cell_output, .admonition");
+    if (known([word, around, box])) word.replaceWith(...word.childNodes);
+  }
+  for (const formula of document.querySelectorAll("mjx-container:not([display])")) {
+    const around = formula.parentElement.closest("p, li, dd, td, th, a, em, strong, h1, h2, h3");
+    const box = formula.closest("nav, figcaption, .cell_output, .admonition");
+    if (known([formula, around, box])) formula.replaceWith("x");
   }
 }"""
 FIGURES = """() => [...document.querySelectorAll("main figure img")].map(image => ({
@@ -60,16 +68,12 @@ def violations(page, options):
     ]
 
 
-def unfold(page):
-    page.evaluate(UNFOLD)
-    page.evaluate(ONE_OF_EACH)
-
-
 def read_desk(page):
     """The violations of the page that is open, in light colours and in dark ones."""
     found = {}
     page.add_style_tag(content=AT_ONCE)
-    unfold(page)
+    page.evaluate(UNFOLD)
+    page.evaluate(ONE_OF_EACH)
     for scheme, options in (("light", EVERYTHING), ("dark", COLOURS)):
         page.emulate_media(color_scheme=scheme)
         page.wait_for_function(f"document.documentElement.dataset.theme == '{scheme}'")
@@ -80,10 +84,12 @@ def read_desk(page):
 def read_phone(page):
     """What sticks out of the window, folded and unfolded; the figures; the violations."""
     found = {"width": page.evaluate(WIDTH), "sticking_out": page.evaluate(STICKING_OUT)}
-    unfold(page)
+    page.evaluate(UNFOLD)
     found["width_unfolded"] = page.evaluate(WIDTH)
     found["sticking_out_unfolded"] = page.evaluate(STICKING_OUT)
-    return found | {"figures": page.evaluate(FIGURES), "violations": violations(page, LAYOUT)}
+    found["figures"] = page.evaluate(FIGURES)
+    page.evaluate(ONE_OF_EACH)
+    return found | {"violations": violations(page, LAYOUT)}
 
 
 @pytest.fixture(scope="session")
@@ -127,15 +133,16 @@ def test_letters_of_figures_are_legible_on_a_phone(on_phone, name):
 
 
 def test_the_rules_find_what_is_wrong(desktop):
-    """A page with one fault of each kind that the tests above are to find, pale code among them."""
+    """A page with one fault of each kind that the tests above are to find, and some twice."""
     word = "<span class=k style='color:#bbb'>if</span>"
+    formula = "<mjx-container style='color:#bbb'>energy</mjx-container>"
     desktop.set_content(
         "<html lang=en><title>A</title><main><h1>B</h1><p style='color:#bbb'>pale</p>"
-        "<img src='data:,'>"
+        f"<img src='data:,'><p>{formula} or {formula}</p>"
         f"<div><div class=highlight><pre>{word} a {word} b</pre></div></div></main>"
     )
     desktop.evaluate(ONE_OF_EACH)
     found = violations(desktop, EVERYTHING)
     assert any(line.startswith("image-alt") for line in found)
     pale = [line for line in found if line.startswith("color-contrast")]
-    assert len(pale) == 2, "the paragraph, and one of two equal words of code"
+    assert len(pale) == 3, "the paragraph, one of two equal words of code, and one formula"
