@@ -54,7 +54,7 @@ test: lint unit runs-smoke nbval strict browser ## set up and run every check, a
 bench: $(INSTALLED) ## time everything and save benchmarks/table.json (a quarter of an hour, on an idle machine)
 	$(BIN)/python benchmarks/run.py
 
-faults: $(INSTALLED) ## kill toy runs at any moment, resume them, and save benchmarks/faults.json (less than an hour)
+faults: $(INSTALLED) ## kill toy runs at any moment, resume them, and save benchmarks/faults.json (about twenty minutes)
 	$(BIN)/python benchmarks/faults.py
 
 lint: $(INSTALLED) ## check style and format of code and notebooks
