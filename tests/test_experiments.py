@@ -90,6 +90,7 @@ WRONG = {
     "tolerance": [0, -1e-4, math.nan, "no"],
     "samples": [0, 1, 2e4, None],
     "overlap_betas": [[0.123], ["x"], "all", 1.3, None],
+    "equilibrium": ["", 3],
     "seed": [-1, 0.5, "0", 2**32, None],
     "dtype": ["float16", "double", None],
     "device": ["gpu", 0, None],

@@ -30,7 +30,7 @@ def table(path, *groups):
 
 @pytest.mark.parametrize("row", ROWS.values(), ids=lambda row: row.name)
 def test_every_row_can_be_run(row, tmp_path):
-    settings = sweep._settings(row, tmp_path / row.name)
+    settings = sweep._settings(row, tmp_path)
     if row.name.startswith(("cw", "sk")):
         model, size = row.name.split("_")[:2]
         assert size == f"n{settings.n}"
@@ -65,6 +65,7 @@ def test_a_group_is_one_row_for_each_combination(tmp_path):
         ({"minutes": True}, "minutes of group a{n} must be a positive number"),
         ({"parameter": {}}, "group a{n} has an unknown entry 'parameter'"),
         ({"over": {"n": [6, 6]}}, "two rows are named a6"),
+        ({"parameters": {"equilibrium": "t{n}"}}, "row a6 needs t6, which is no row"),
     ],
 )
 def test_a_wrong_table_is_refused(tmp_path, group, message):
@@ -131,6 +132,21 @@ def test_a_changed_row_is_done_again_and_replaces_its_result(done, tmp_path):
     sweep.run(changed, tmp_path / "results", tmp_path / "work", device="cpu")
     assert sweep.finished(changed, tmp_path / "results")
     assert runs.load(tmp_path / "results" / "a6").data["samples"].tolist() == [90] * 4
+
+
+def test_a_row_is_not_marked_before_the_row_it_needs(done, tmp_path):
+    folder, _ = done
+    needing = {"over": {"n": [6]}, "parameters": RUN | {"equilibrium": "t"}}
+    path = table(
+        tmp_path / "table.yaml", needing, {"name": "t", "notebook": "tempering", "over": {}}
+    )
+    rows = sweep.read(path)
+    assert [row.needs() for row in rows] == ["t", None]
+    settings = rows[0].given(tmp_path / "results", tmp_path / "output")
+    assert settings["equilibrium"] == str(tmp_path / "results" / "t")
+    with pytest.raises(ValueError, match=r"there is no result at .*results/t: "):
+        sweep.finished(rows[0], folder / "results")
+    assert len(sweep.stamp(rows, tmp_path / "results", tmp_path / "work")) == 2
 
 
 def test_a_finished_row_is_not_done_again(done, monkeypatch):

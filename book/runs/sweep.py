@@ -41,6 +41,17 @@ class Row:
         content = json.dumps([self.notebook, self.parameters], sort_keys=True)
         return f"{self.name}.{hashlib.sha256(content.encode()).hexdigest()[:12]}.done"
 
+    def needs(self):
+        """The name of the row whose equilibrium samples the row takes, or None."""
+        return self.parameters.get("equilibrium")
+
+    def given(self, results, output):
+        """The parameters for the notebook, with the folders of other results and of its own."""
+        folders = {"output": str(output.resolve())}
+        if self.needs():
+            folders["equilibrium"] = str((results / self.needs()).resolve())
+        return self.parameters | folders
+
 
 def read(path=TABLE):
     """The rows of a table.
@@ -59,6 +70,9 @@ def read(path=TABLE):
     for name in names:
         if names.count(name) > 1:
             raise ValueError(f"{path}: two rows are named {name}")
+    for row in rows:
+        if row.needs() and row.needs() not in names:
+            raise ValueError(f"{path}: row {row.name} needs {row.needs()}, which is no row")
     return rows
 
 
@@ -80,16 +94,19 @@ def _rows(path, group):
     over = group.get("over", {})
     for values in itertools.product(*over.values()):
         here = dict(zip(over, values, strict=True))
+        parameters = group.get("parameters", {}) | here
+        if "equilibrium" in parameters:
+            parameters["equilibrium"] = parameters["equilibrium"].format(**here)
         yield Row(
             name.format(**here),
             group["notebook"],
             group["cost"],
             minutes,
-            group.get("parameters", {}) | here,
+            parameters,
         )
 
 
-def _settings(row, output):
+def _settings(row, results):
     """The run that a row describes, checked."""
     from arnn.experiments import FreeEnergyRun
     from arnn.inverse_run import InverseRun
@@ -97,7 +114,7 @@ def _settings(row, output):
 
     kinds = {"free_energy": FreeEnergyRun, "tempering": TemperingRun, "inverse": InverseRun}
     try:
-        return kinds[row.notebook].from_namespace(row.parameters | {"output": str(output)})
+        return kinds[row.notebook].from_namespace(row.given(results, results / row.name))
     except ValueError as error:
         raise ValueError(f"row {row.name}: {error}") from None
 
@@ -110,7 +127,7 @@ def finished(row, results=RESULTS):
     """
     from arnn import runs
 
-    settings = _settings(row, results / row.name)
+    settings = _settings(row, results)
     if not (results / row.name).exists():
         return False
     found = runs.parameters_of(results / row.name, type(settings)().parameters())
@@ -120,10 +137,12 @@ def finished(row, results=RESULTS):
 def stamp(rows, results=RESULTS, work=WORK):
     """Mark the rows whose result is there, and no others; returns the rows that are left."""
     work.mkdir(parents=True, exist_ok=True)
+    done = {row.name: finished(row, results) for row in rows}
     left = []
     for row in rows:
         mark = work / row.stamp()
-        if finished(row, results):
+        # Samples that are about to be drawn anew may be others than the row has been judged on.
+        if done[row.name] and done.get(row.needs(), True):
             mark.touch()
         else:
             mark.unlink(missing_ok=True)
@@ -153,12 +172,12 @@ def run(row, results=RESULTS, work=WORK, device="auto", threads=1):
     work.mkdir(parents=True, exist_ok=True)
     results.mkdir(parents=True, exist_ok=True)
     fresh = work / row.stamp().removesuffix(".done")  # the checkpoint of a row lies beside it
-    place = {"threads": threads, "output": str(fresh)}
+    place = {"threads": threads}
     place |= {"device": device} if row.notebook == "free_energy" else {}
     papermill.execute_notebook(
         HERE / f"{row.notebook}.ipynb",
         work / f"{row.name}.ipynb",
-        parameters=row.parameters | place,
+        parameters=row.given(results, fresh) | place,
         cwd=HERE,
         progress_bar=False,
         kernel_name="python3",

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from . import estimators, problems, runs, training
+from . import equilibrium, estimators, problems, runs, training
 from .hamiltonians import as_count, as_finite, as_positive, curie_weiss, sherrington_kirkpatrick
 from .nets import MADE, SKRSB, Cavity, CurieWeissInfinity, CurieWeissN, OneParameter, SingleLayer
 from .workflow import given_parameters, require_folder_name, require_one_of, run_once
@@ -63,6 +63,7 @@ class FreeEnergyRun:
     tolerance: float | None = None
     samples: int = 20_000
     overlap_betas: tuple = ()
+    equilibrium: str | None = None  # a tempering result of the same couplings: its samples' ln Q
     seed: int = 0
     dtype: str = "float32"
     device: str = "auto"
@@ -115,6 +116,8 @@ class FreeEnergyRun:
             if getattr(self, name) is not None:
                 as_positive(name, getattr(self, name))
         require_folder_name(self.output)
+        if self.equilibrium is not None:
+            require_folder_name(self.equilibrium, "equilibrium")
 
     def _check_combinations(self):
         if self.beta_end < self.beta_start:
@@ -155,16 +158,21 @@ class FreeEnergyRun:
         """What decides the result, as JSON values: all but where it runs and where it goes."""
         elsewhere = ("output", "threads", "device")
         values = {k: v for k, v in asdict(self).items() if k not in elsewhere}
-        chosen = {"init": self.init or self._inits()[0]}
+        chosen = {"init": self._chosen_init()}
         chosen["lr"] = training.STEP_SIZES[self.optimiser] if self.lr is None else self.lr
         if self.model == "file":  # what it holds, wherever it lies
             chosen["couplings"] = self.make_hamiltonian().fingerprint()
             chosen |= {"sign": "-", "base": None}
+        if self.equilibrium is not None:
+            chosen["equilibrium"] = runs.verify(self.equilibrium)["sha256"]
         return values | chosen | {"overlap_betas": list(self.overlap_betas)}
 
     def _inits(self):
         """What init may be; nets without a choice take that of MADE and do not use it."""
         return INITS.get(self.net, INITS["MADE"])
+
+    def _chosen_init(self):
+        return self.init or self._inits()[0]
 
     def betas(self):
         """The inverse temperatures, start, start + step, ... up to and including the end."""
@@ -209,7 +217,7 @@ class FreeEnergyRun:
         generator = torch.Generator().manual_seed(self.seed)
         if self.net == "1L":
             return SingleLayer(self.n, generator=generator, **where)
-        options = {"generator": generator, "init": self.parameters()["init"]} | where
+        options = {"generator": generator, "init": self._chosen_init()} | where
         if self.net == "SKRSB":
             return SKRSB(self.make_hamiltonian(), self.k, beta=self.beta_start, **options)
         return MADE(self.n, self.depth, self.width, **options)
@@ -270,10 +278,13 @@ def free_energy_of(
 
 def _train(settings, checkpoint, progress):
     net, H = settings.make_net(), settings.make_hamiltonian()
+    judges = _equilibrium_spins(settings, H)
     last = [time.monotonic()]
 
     def after_temperature(net, beta, index):
         record = _estimates(settings, net, H, beta, index)
+        if beta in judges:
+            record["equilibrium_log_prob"] = _log_prob(net, judges[beta])
         now = time.monotonic()
         record["seconds"], last[0] = now - last[0], now
         return record
@@ -290,6 +301,29 @@ def _train(settings, checkpoint, progress):
     names += ("first_steps", "final_lr", "tolerance")
     schedule = {name: getattr(settings, name) for name in names}
     return training.minimise_free_energy(net, H, settings.betas(), **schedule, **common)
+
+
+def _equilibrium_spins(settings, H):
+    """The spins of `settings.equilibrium`, by the betas of the run; none if it is None.
+
+    Raises:
+        ValueError: as `equilibrium.kept_spins`, or no beta of the run has samples.
+    """
+    if settings.equilibrium is None:
+        return {}
+    kept = equilibrium.kept_spins(settings.equilibrium, H)
+    judges = {beta: x for beta, x in kept.items() if beta in settings.betas()}
+    if not judges:
+        raise ValueError(
+            f"equilibrium {settings.equilibrium} keeps samples at no beta of this run, but at "
+            f"{', '.join(f'{beta:g}' for beta in kept)}"
+        )
+    return judges
+
+
+def _log_prob(net, x):
+    with torch.no_grad():
+        return net.log_prob(x.to(net.device, net.dtype)).float().cpu()
 
 
 def _estimates(settings, net, H, beta, index):
@@ -325,6 +359,11 @@ def _collect(records):
         data["overlap_beta"] = np.array([record["beta"] for record in laws])
         for name in ("overlap_probability", "overlap_error", "kept_spins", "kept_log_prob"):
             data[name] = np.array([record[name].numpy() for record in laws])
+    judged = [record for record in records if "equilibrium_log_prob" in record]
+    if judged:
+        data["equilibrium_beta"] = np.array([record["beta"] for record in judged])
+        log_prob = [record["equilibrium_log_prob"].numpy() for record in judged]
+        data["equilibrium_log_prob"] = np.array(log_prob)
     return data
 
 

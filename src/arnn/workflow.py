@@ -24,10 +24,10 @@ def require_one_of(name, value, allowed):
         raise ValueError(f"{name} must be one of {', '.join(allowed)}, not {value!r}")
 
 
-def require_folder_name(output):
-    """Raise a ValueError unless `output` is a text that can name a folder."""
-    if not isinstance(output, str) or not output:
-        raise ValueError(f"output must be a folder's name, not {output!r}")
+def require_folder_name(folder, name="output"):
+    """Raise a ValueError that names the parameter unless `folder` is a text that can name one."""
+    if not isinstance(folder, str) or not folder:
+        raise ValueError(f"{name} must be a folder's name, not {folder!r}")
 
 
 def given_parameters(run_class, namespace):

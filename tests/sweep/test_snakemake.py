@@ -12,6 +12,8 @@ import sweep
 import yaml
 from sweeping import SMOKE, command, hashes
 
+from arnn import runs
+
 
 def snakemake(folder, *options):
     """Carry out the table of a folder; returns the finished process."""
@@ -28,7 +30,7 @@ def done(tmp_path_factory):
     assert process.returncode == 0, process.stderr
     assert "All runs are there." in process.stderr
     # Two runs at a time, so that the last two may each count the other one.
-    assert re.search(r"is there; [01] of 6 runs left, about 0\.0 hours", process.stderr)
+    assert re.search(r"is there; [01] of 7 runs left, about 0\.0 hours", process.stderr)
     return folder
 
 
@@ -36,6 +38,14 @@ def test_every_row_has_its_result(done):
     rows = sweep.read(SMOKE)
     assert sorted(hashes(done)) == sorted(row.name for row in rows)
     assert not sweep.stamp(rows, done / "results", done / "work")
+
+
+def test_a_row_waits_for_the_samples_on_which_its_net_is_judged(done):
+    """The training comes before the tempering run in the table."""
+    data = runs.load(done / "results" / "sk_n6_s1_1L").data
+    samples = runs.load(done / "results" / "sk_n6_s1_tempering").data["kept_spins"]
+    assert data["equilibrium_beta"].tolist() == [1.5]
+    assert data["equilibrium_log_prob"].shape == samples.shape[:2]
 
 
 def test_the_results_are_those_without_snakemake(done, tmp_path):

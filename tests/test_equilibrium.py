@@ -1,0 +1,129 @@
+"""Nets judged on equilibrium samples: the samples of a tempering run, and ln Q of them."""
+
+import json
+import math
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+import arnn
+from arnn import equilibrium, exact, experiments
+from arnn.experiments import FreeEnergyRun, run_free_energy
+from arnn.tempering_run import TemperingRun, run_tempering
+
+N, INSTANCE, BETA = 8, 3, 2.0
+
+
+@pytest.fixture(scope="module")
+def sampled(tmp_path_factory):
+    """The folder of a tempering run that keeps samples at the last temperature."""
+    folder = tmp_path_factory.mktemp("tempering") / "result"
+    ladder = {"beta_start": 0.5, "beta_step": 0.5, "beta_end": BETA, "overlap_betas": (BETA,)}
+    where = {"n": N, "instance": INSTANCE, "threads": 1, "output": str(folder)}
+    run_tempering(TemperingRun(samples=4000, **ladder, **where), progress=False)
+    return folder
+
+
+def training(output, judges, **changes):
+    """A run that hardly moves the net from its start."""
+    options = {
+        "model": "sherrington_kirkpatrick",
+        "n": N,
+        "instance": INSTANCE,
+        "net": "SKRSB",
+        "beta_start": BETA,
+        "beta_end": BETA,
+        "steps": 1,
+        "batch": 2,
+        "lr": 1e-30,
+        "samples": 100,
+        "dtype": "float64",
+        "device": "cpu",
+        "threads": 1,
+        "equilibrium": str(judges),
+        "output": str(output),
+    }
+    return FreeEnergyRun(**(options | changes))
+
+
+def test_the_samples_have_the_boltzmann_distribution(sampled):
+    H = arnn.sherrington_kirkpatrick(N, INSTANCE)
+    (x,) = equilibrium.kept_spins(sampled, H).values()
+    states, p = exact.configurations(N), exact.probabilities(H, BETA)
+    place = 2 ** torch.arange(N, dtype=torch.float64)
+    numbers, known = ((spins > 0).double() @ place for spins in (x, states))
+    seen = torch.bincount(numbers.long(), minlength=2**N)[known.long()] / len(x)
+    errors = (p * (1 - p) / len(x)).sqrt()
+    likely = p > 0.005  # 10 samples and more
+    assert likely.sum() > 10
+    assert ((seen - p).abs() < 4.5 * errors)[likely].all()
+
+
+def test_ln_q_of_the_samples_gives_the_forward_divergence(sampled, tmp_path):
+    settings = training(tmp_path / "run", sampled)
+    data = run_free_energy(settings, progress=False).data
+    H, net = settings.make_hamiltonian(), settings.make_net()
+    x = equilibrium.kept_spins(sampled, H)[BETA]
+    with torch.no_grad():
+        expected, of_all = net.log_prob(x), net.log_prob(exact.configurations(N))
+    log_q = torch.from_numpy(data["equilibrium_log_prob"][0]).double()
+    assert data["equilibrium_beta"].tolist() == [BETA]
+    assert torch.allclose(log_q, expected, atol=1e-5)
+    p = exact.probabilities(H, BETA)
+    exactly = float((p * (p.log() - of_all)).sum())
+    excess = -BETA * H.energy(x) - exact.log_partition(H, BETA) - log_q
+    error = float(excess.std()) / math.sqrt(len(x))
+    assert abs(float(excess.mean()) - exactly) < 4 * error
+    assert exactly > 4 * error  # a divergence of zero would not pass
+
+
+def test_a_result_is_known_by_the_samples_and_not_by_their_place(sampled, tmp_path):
+    shutil.copytree(sampled, tmp_path / "copy")
+    here, there = (training(tmp_path / "run", place) for place in (sampled, tmp_path / "copy"))
+    hashed = json.loads((sampled / "manifest.json").read_text())["sha256"]
+    assert here.parameters() == there.parameters()
+    assert here.parameters()["equilibrium"] == hashed
+
+
+def test_without_samples_nothing_is_added(tmp_path):
+    settings = training(tmp_path / "run", "unused", equilibrium=None)
+    assert settings.parameters()["equilibrium"] is None
+    assert not [k for k in run_free_energy(settings, progress=False).data if "equilibrium" in k]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"instance": 1}, "is of other couplings than the training"),
+        ({"n": 7}, "is of other couplings than the training"),
+        ({"beta_start": 0.3, "beta_end": 0.3}, "keeps samples at no beta of this run, but at 2$"),
+    ],
+)
+def test_samples_that_do_not_fit_are_refused(sampled, tmp_path, changes, message):
+    with pytest.raises(ValueError, match=rf"equilibrium .* {message}"):
+        run_free_energy(training(tmp_path / "run", sampled, **changes), progress=False)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_no_set_of_samples_is_refused(sampled, tmp_path):
+    with pytest.raises(ValueError, match=r"there is no result at .*nowhere"):
+        run_free_energy(training(tmp_path / "run", tmp_path / "nowhere"), progress=False)
+    trained = training(tmp_path / "trained", sampled)
+    run_free_energy(trained, progress=False)
+    with pytest.raises(ValueError, match="trained is not the result of a tempering run"):
+        run_free_energy(training(tmp_path / "run", trained.output), progress=False)
+    without = TemperingRun(n=N, instance=INSTANCE, samples=8, output=str(tmp_path / "without"))
+    run_tempering(without, progress=False)
+    with pytest.raises(ValueError, match="without keeps no samples"):
+        run_free_energy(training(tmp_path / "run", without.output), progress=False)
+    assert not (tmp_path / "run").exists()
+
+
+def test_samples_are_judged_at_each_beta_that_both_have(tmp_path):
+    record = {"beta": 1.0, "curve": (), "seconds": 0.0, "f": 0.0}
+    judged = [record | {"equilibrium_log_prob": torch.full((3,), float(k))} for k in range(2)]
+    data = experiments._collect([record, *judged])
+    assert data["equilibrium_beta"].tolist() == [1.0, 1.0]
+    assert np.array_equal(data["equilibrium_log_prob"], [[0.0] * 3, [1.0] * 3])
