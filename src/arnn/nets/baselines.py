@@ -1,11 +1,15 @@
 """The networks that the paper compares with: 1P, 1L and MADE (Paper, Sec. IV)."""
 
+from itertools import pairwise
+
 import torch
 from torch import nn
 from torch.nn.functional import linear, prelu
 
 from ..hamiltonians import as_count
 from .base import AutoregressiveNet, SumNet
+
+BLOCK = 16  # sites that take what all earlier units add to them together, in sampling
 
 
 class OneParameter(SumNet):
@@ -72,7 +76,7 @@ class MADE(AutoregressiveNet):
         self._units = [1] + [self.width] * (self.depth - 1) + [1]
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
         self.slopes = nn.ParameterList()
-        for layer, (inputs, outputs) in enumerate(zip(self._units, self._units[1:], strict=False)):
+        for layer, (inputs, outputs) in enumerate(pairwise(self._units)):
             mask = self._mask(layer).to(dtype=dtype, device=device)
             self.register_buffer(f"mask_{layer}", mask, persistent=False)
             # Drawn on the CPU in float64, so that a seed means the same net on every device.
@@ -110,26 +114,39 @@ class MADE(AutoregressiveNet):
         return units
 
     def start(self, batch):
-        """Room for the spins and the hidden units, one (units, batch) tensor for each layer."""
-        return [
-            torch.empty(units * self.n, batch, dtype=self.dtype, device=self.device)
-            for units in self._units[:-1]
-        ]
+        """What goes into each layer, and sums over it: two lists of tensors (units, batch)."""
+        where = {"dtype": self.dtype, "device": self.device}
+        units = [torch.empty(units * self.n, batch, **where) for units in self._units]
+        return units[:-1], [torch.empty_like(outputs) for outputs in units[1:]]
 
     def conditional(self, i, state):
         """Finish the hidden units of site i in each layer, then its logit; updates `state`."""
-        for layer in range(self.depth):
-            seen = i if layer == 0 else (i + 1) * self._units[layer]
-            rows = slice(i * self._units[layer + 1], (i + 1) * self._units[layer + 1])
-            weight, bias = self.weights[layer][rows, :seen], self.biases[layer][rows, None]
-            units = torch.addmm(bias, weight, state[layer][:seen])
+        units, sums = state
+        first = i - i % BLOCK
+        for layer, (inputs, outputs) in enumerate(pairwise(self._units)):
+            if i == first:
+                self._sum_before(i, layer, units, sums)
+            rows = slice(i * outputs, (i + 1) * outputs)
+            near = slice(first * inputs, i if layer == 0 else (i + 1) * inputs)
+            weight = self.weights[layer][rows, near]
+            own = torch.addmm(sums[layer][rows], weight, units[layer][near])
             if layer < self.depth - 1:
-                state[layer + 1][rows] = prelu(units[None], self.slopes[layer][rows])[0]
-        return units[0]
+                units[layer + 1][rows] = prelu(own[None], self.slopes[layer][rows])[0]
+        return own[0]
+
+    def _sum_before(self, i, layer, units, sums):
+        """What the units before site i add to a layer's outputs in the block that it begins.
+
+        One product of matrices, where site by site would be many thin ones.
+        """
+        inputs, outputs = self._units[layer : layer + 2]
+        block, before = slice(i * outputs, (i + BLOCK) * outputs), slice(i * inputs)
+        weight, bias = self.weights[layer][block, before], self.biases[layer][block, None]
+        sums[layer][block] = torch.addmm(bias, weight, units[layer][before])
 
     def observe(self, i, x_i, state):
-        """Write spin i into the first tensor of `state`, in place."""
-        state[0][i] = x_i
+        """Write spin i into the units that go into the first layer, in place."""
+        state[0][0][i] = x_i
         return state
 
     def num_parameters(self):
