@@ -1,7 +1,6 @@
 """Nets judged on equilibrium samples: the samples of a tempering run, and ln Q of them."""
 
 import json
-import math
 import shutil
 
 import numpy as np
@@ -9,11 +8,11 @@ import pytest
 import torch
 
 import arnn
-from arnn import equilibrium, exact, experiments
+from arnn import equilibrium, exact, experiments, runs
 from arnn.experiments import FreeEnergyRun, run_free_energy
 from arnn.tempering_run import TemperingRun, run_tempering
 
-N, INSTANCE, BETA = 8, 3, 2.0
+N, INSTANCE, BETA = 12, 3, 2.0
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +35,7 @@ def training(output, judges, **changes):
         "beta_start": BETA,
         "beta_end": BETA,
         "steps": 1,
-        "batch": 2,
+        "batch": 1000,
         "lr": 1e-30,
         "samples": 100,
         "dtype": "float64",
@@ -61,22 +60,31 @@ def test_the_samples_have_the_boltzmann_distribution(sampled):
     assert ((seen - p).abs() < 4.5 * errors)[likely].all()
 
 
-def test_ln_q_of_the_samples_gives_the_forward_divergence(sampled, tmp_path):
-    settings = training(tmp_path / "run", sampled)
-    data = run_free_energy(settings, progress=False).data
+def test_both_divergences_are_those_of_enumeration(sampled, tmp_path):
+    settings = training(tmp_path / "run", sampled, samples=20_000)
+    run = run_free_energy(settings, progress=False)
     H, net = settings.make_hamiltonian(), settings.make_net()
     x = equilibrium.kept_spins(sampled, H)[BETA]
     with torch.no_grad():
         expected, of_all = net.log_prob(x), net.log_prob(exact.configurations(N))
-    log_q = torch.from_numpy(data["equilibrium_log_prob"][0]).double()
-    assert data["equilibrium_beta"].tolist() == [BETA]
+    log_q = torch.from_numpy(run.data["equilibrium_log_prob"][0]).double()
     assert torch.allclose(log_q, expected, atol=1e-5)
+    (found,) = equilibrium.divergences(run, runs.load(sampled))
     p = exact.probabilities(H, BETA)
-    exactly = float((p * (p.log() - of_all)).sum())
-    excess = -BETA * H.energy(x) - exact.log_partition(H, BETA) - log_q
-    error = float(excess.std()) / math.sqrt(len(x))
-    assert abs(float(excess.mean()) - exactly) < 4 * error
-    assert exactly > 4 * error  # a divergence of zero would not pass
+    forward = float((p * (p.log() - of_all)).sum())
+    backward = float((of_all.exp() * (of_all - p.log())).sum())
+    assert found.beta == BETA
+    assert abs(found.forward - forward) < 4 * found.forward_error
+    assert abs(found.backward - backward) < 4 * found.backward_error
+    # Errors so large that zero would pass, or the two could be exchanged, would show nothing.
+    assert forward > 8 * found.forward_error
+    assert backward > 8 * found.backward_error
+
+
+def test_samples_of_another_run_are_refused(sampled, tmp_path):
+    run = run_free_energy(training(tmp_path / "run", "unused", equilibrium=None), progress=False)
+    with pytest.raises(ValueError, match="was not judged on the samples of this tempering run"):
+        equilibrium.divergences(run, runs.load(sampled))
 
 
 def test_a_result_is_known_by_the_samples_and_not_by_their_place(sampled, tmp_path):
