@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import arnn
-from arnn import exact, runs
+from arnn import equilibrium, exact, runs
 from arnn.nets import SKRSB, Cavity
 
 RESULTS = Path(__file__).resolve().parent.parent / "book" / "results"
@@ -70,12 +70,25 @@ def test_at_twenty_spins_its_error_is_below_5e_5():
 def test_its_weights_give_the_free_energy_of_a_hundred_spins_to_five_digits():
     """To 1e-5 on average: instances differ in how many samples are effective."""
     relative = []
-    for s in (1, 2, 3):
+    for s in range(1, 11):
         data, truth = stored(100, s, "Cavity"), stored(100, s, "tempering")
         f, error = at(data, 1.0, "f_importance"), at(data, 1.0, "f_importance_error")
         relative.append(error / abs(f))
         assert abs(f - at(truth, 1.0)) < 4 * np.hypot(error, at(truth, 1.0, "f_error"))
     assert np.mean(relative) < 1e-5
+
+
+@pytest.mark.parametrize(("n", "instances"), [(100, range(6, 11)), (200, [2])])
+def test_it_has_lost_nothing_that_parallel_tempering_has_seen(n, instances):
+    """The divergence in the other direction would be larger."""
+    excess, errors = [], []
+    for s in instances:
+        pair = (runs.load(RESULTS / f"sk_n{n}_s{s}_{kind}") for kind in ("Cavity", "tempering"))
+        (found,) = equilibrium.divergences(*pair)
+        excess.append(found.forward - found.backward)
+        errors.append(np.hypot(found.forward_error, found.backward_error))
+    assert abs(np.sum(excess)) < 4 * np.linalg.norm(errors)
+    assert np.linalg.norm(errors) / len(errors) < 0.03  # a share of 3 % lost would show
 
 
 def test_five_steps_are_needed_and_ten_are_enough():

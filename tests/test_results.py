@@ -64,6 +64,15 @@ def test_exact_optimum_at_beta_1_3(net, n, error):
     assert found[np.argmin(abs(betas - 1.3))] == pytest.approx(error, rel=0.03)
 
 
+def test_fisher_matrices_of_the_first_step_serve_a_whole_temperature():
+    """The training of SK_2RSB that measures them once against the one that does three times."""
+    names = ("sk_n100_s3_SK_2RSB_refresh_60", "sk_n100_s3_SK_2RSB")
+    once, thrice = (runs.load(RESULTS / name).data for name in names)
+    error = np.hypot(once["f_error"], thrice["f_error"])
+    assert (abs(once["f"] - thrice["f"]) < 4 * error).all()
+    assert (error / abs(thrice["f"])).max() < 1e-4  # the errors are small enough to tell
+
+
 @pytest.mark.parametrize("n", [20, 50, 100, 200])
 def test_cw_n_has_no_error_from_samples(n):
     _, error = relative_error(n, "CW_N")
