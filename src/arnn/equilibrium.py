@@ -51,43 +51,64 @@ def kept_spins(path, H):
     return dict(zip(betas, spins, strict=True))
 
 
-def divergences(trained, tempered):
-    """How far a trained net is from the Boltzmann distribution, in both directions.
+def log_ratios(trained, tempered):
+    """ln P_B(x) / Q(x) of the equilibrium samples, by which a trained net was judged.
 
-    D(Q || P_B) = beta (F[Q] - F), and D(P_B || Q) = < -beta H - ln Z - ln Q > over equilibrium
-    samples, where F = -ln Z / beta is that of the tempering run. Its replicas are independent and
-    its samples are not, so that the error of the latter is one over the means of replicas.
+    Where it is large the net has hardly any probability for what occurs.
 
     Args:
         trained: the `runs.Run` of a training with `equilibrium`.
-        tempered: that of the tempering run which it names.
+        tempered: that of the tempering run which it names; ln Z is taken from it.
 
     Returns:
-        A list of `Divergences`, one for each beta at which both have samples.
+        A dict from each beta at which there are samples to an array (samples,), replica by replica.
 
     Raises:
         ValueError: the training was not judged on samples, or on others than these.
     """
     if trained.manifest["parameters"].get("equilibrium") != tempered.manifest["sha256"]:
         raise ValueError("the training was not judged on the samples of this tempering run")
-    found = zip(trained.data["equilibrium_beta"], trained.data["equilibrium_log_prob"], strict=True)
-    return [_divergences(float(beta), log_q, trained.data, tempered) for beta, log_q in found]
+    H, truth = _hamiltonian(tempered.manifest), tempered.data
+    ratios, data = {}, trained.data
+    for beta, log_q in zip(data["equilibrium_beta"], data["equilibrium_log_prob"], strict=True):
+        kept = truth["kept_spins"][_row(truth["overlap_beta"], beta)]
+        energy = H.energy(runs.unpack_spins(kept, H.n)).numpy()
+        log_partition = -beta * H.n * truth["f"][_row(truth["beta"], beta)]
+        ratios[float(beta)] = -beta * energy - log_partition - log_q
+    return ratios
 
 
-def _divergences(beta, log_q, trained, tempered):
-    """Those at one beta, from ln Q of the samples there."""
-    H = _hamiltonian(tempered.manifest)
-    replicas, truth = tempered.manifest["parameters"]["replicas"], tempered.data
-    kept = truth["kept_spins"][_row(truth["overlap_beta"], beta)]
-    energy = H.energy(runs.unpack_spins(kept, H.n)).numpy()
-    of_replicas = (-beta * energy - log_q).reshape(replicas, -1).mean(1)
-    scale, here, there = beta * H.n, _row(trained["beta"], beta), _row(truth["beta"], beta)
-    f, noise = truth["f"][there], scale * truth["f_error"][there]
-    backward = scale * (trained["f"][here] - f)
-    forward = of_replicas.mean() + scale * f
-    errors = scale * trained["f_error"][here], of_replicas.std(ddof=1) / math.sqrt(replicas)
+def divergences(trained, tempered):
+    """How far a trained net is from the Boltzmann distribution, in both directions.
+
+    D(Q || P_B) = beta (F[Q] - F), with the F of the tempering run, and D(P_B || Q) is the mean of
+    `log_ratios`. The replicas of that run are independent and its samples are not, so that the
+    error of the latter is one over the means of replicas.
+
+    Args:
+        trained, tempered: as for `log_ratios`.
+
+    Returns:
+        A list of `Divergences`, one for each beta at which there are samples.
+
+    Raises:
+        ValueError: as `log_ratios`.
+    """
+    ratios = log_ratios(trained, tempered)
+    return [_divergences(beta, ratio, trained.data, tempered) for beta, ratio in ratios.items()]
+
+
+def _divergences(beta, ratio, data, tempered):
+    """Those at one beta, from the ln P_B / Q of the samples there."""
+    parameters, truth = tempered.manifest["parameters"], tempered.data
+    of_replicas = ratio.reshape(parameters["replicas"], -1).mean(1)
+    here, there, scale = _row(data["beta"], beta), _row(truth["beta"], beta), beta * parameters["n"]
+    backward = scale * (data["f"][here] - truth["f"][there])
+    errors = scale * data["f_error"][here], of_replicas.std(ddof=1) / math.sqrt(len(of_replicas))
+    noise = scale * truth["f_error"][there]
     backward_error, forward_error = (math.hypot(error, noise) for error in errors)
-    return Divergences(beta, *map(float, (backward, backward_error, forward, forward_error)))
+    found = backward, backward_error, of_replicas.mean(), forward_error
+    return Divergences(beta, *map(float, found))
 
 
 def _row(betas, beta):
