@@ -122,13 +122,16 @@ def _settings(row, results):
 def finished(row, results=RESULTS):
     """Whether the result of the row, with just its parameters, is there and whole.
 
+    It is not where the samples that the row needs are gone, by which it could be told.
+
     Raises:
         ValueError: the row's parameters are wrong, or the result is damaged.
     """
     from arnn import runs
 
     settings = _settings(row, results)
-    if not (results / row.name).exists():
+    needed = filter(None, (row.name, row.needs()))
+    if not all((results / name).exists() for name in needed):
         return False
     found = runs.parameters_of(results / row.name, type(settings)().parameters())
     return found == settings.parameters()
