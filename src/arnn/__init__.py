@@ -8,6 +8,7 @@ _MODULES = (
     "annealing",
     "checks",
     "convolutions",
+    "equilibrium",
     "estimators",
     "exact",
     "experiments",
