@@ -129,7 +129,7 @@ def test_what_is_no_set_of_samples_is_refused(sampled, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_samples_are_judged_at_each_beta_that_both_have(tmp_path):
+def test_a_result_has_ln_q_of_the_temperatures_at_which_it_was_judged():
     record = {"beta": 1.0, "curve": (), "seconds": 0.0, "f": 0.0}
     judged = [record | {"equilibrium_log_prob": torch.full((3,), float(k))} for k in range(2)]
     data = experiments._collect([record, *judged])

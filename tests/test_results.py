@@ -7,6 +7,7 @@ import pytest
 import verify
 
 from arnn import exact, runs
+from arnn.equilibrium import log_ratios
 
 RESULTS = Path(__file__).resolve().parent.parent / "book" / "results"
 FOLDERS = sorted(path for path in RESULTS.iterdir() if path.is_dir())
@@ -71,6 +72,21 @@ def test_fisher_matrices_of_the_first_step_serve_a_whole_temperature():
     error = np.hypot(once["f_error"], thrice["f_error"])
     assert (abs(once["f"] - thrice["f"]) < 4 * error).all()
     assert (error / abs(thrice["f"])).max() < 1e-4  # the errors are small enough to tell
+
+
+def test_the_sk_networks_have_lost_a_part_of_one_instance_and_the_cavity_network_none():
+    """They miss the same configurations, and every replica of parallel tempering visits these."""
+    tempered = runs.load(RESULTS / "sk_n100_s7_tempering")
+    rare = {}
+    for net in ("1L", "SK_RS", "SK_1RSB", "SK_2RSB", "Cavity"):
+        (ratio,) = log_ratios(runs.load(RESULTS / f"sk_n100_s7_{net}"), tempered).values()
+        rare[net] = ratio > 5
+    missed = rare["SK_RS"]
+    assert missed.mean() > 0.03
+    assert missed.reshape(8, -1).any(1).all()
+    for net in ("1L", "SK_1RSB", "SK_2RSB"):
+        assert (rare[net] & missed).sum() > 0.9 * missed.sum()
+    assert not rare["Cavity"].any()
 
 
 @pytest.mark.parametrize("n", [20, 50, 100, 200])
