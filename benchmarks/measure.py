@@ -16,10 +16,10 @@ import time
 
 import numpy as np
 import torch
-from numba import njit
+from numba import njit, prange, set_num_threads
 
 import arnn
-from arnn import kernels, montecarlo, training
+from arnn import compiled, montecarlo, sk_kernels, training
 from arnn.natural_gradient import NaturalGradient
 from arnn.nets import MADE, SKRSB, Cavity, CurieWeissInfinity, OneParameter, SingleLayer
 from literal import LiteralNetwork, sample_by_forward_passes
@@ -205,24 +205,24 @@ def lattice(n, batch, repeats, net="SK_RS", **_):
     return {name: summary(seconds) for name, seconds in zip(models, found, strict=True)}
 
 
-@njit(parallel=True, **kernels._fused)
+@njit(parallel=True, **compiled.FUSED)
 def _bare(rows, passes, out):
-    for thread in kernels.prange(rows.shape[0]):
+    for thread in prange(rows.shape[0]):
         bias = np.float32(0.1)
         for _ in range(passes):
-            kernels._log2_sigmoid(rows[thread], bias, np.float32(1.01), out[thread])
+            sk_kernels._log2_sigmoid(rows[thread], bias, np.float32(1.01), out[thread])
             bias += np.float32(1e-3)
 
 
 def bare_log_sigmoids(count):
     """A function that works out `count` log-sigmoids of a row in the first-level cache."""
     threads = torch.get_num_threads()
-    rows = np.random.default_rng(1).normal(size=(threads, kernels.TILE)).astype(np.float32)
+    rows = np.random.default_rng(1).normal(size=(threads, sk_kernels.TILE)).astype(np.float32)
     passes = count // rows.size
     out = np.empty_like(rows)
 
     def run():
-        kernels.set_num_threads(threads)
+        set_num_threads(threads)
         _bare(rows, passes, out)
 
     return run

@@ -26,7 +26,6 @@ from arnn.nets import (
     TransferMatrix,
     limit_weights,
 )
-from arnn.nets.baselines import BLOCK
 
 N = 6
 few = settings(deadline=None, derandomize=True, max_examples=12)
@@ -308,18 +307,6 @@ def test_h2_is_the_boltzmann_distribution(n, seed, beta):
     torch.testing.assert_close(net.log_prob(x), boltzmann, rtol=0, atol=1e-12)
     logits = exact.conditional_logits(H, beta, x)
     torch.testing.assert_close(net.logits(x), logits, rtol=0, atol=1e-10)
-
-
-@pytest.mark.parametrize("n", [BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 5])
-@pytest.mark.parametrize(("depth", "width"), [(1, 1), (2, 3), (3, 2)])
-def test_sampling_in_blocks_of_sites_is_the_forward_pass(depth, width, n):
-    net = MADE(n, depth, width, generator=torch.Generator().manual_seed(n))
-    with torch.no_grad():
-        for parameter in net.parameters():
-            parameter.mul_(5)
-    x, log_prob = net.sample(50, torch.Generator().manual_seed(1))
-    assert len(np.unique(x.numpy(), axis=0)) > 1
-    torch.testing.assert_close(log_prob, net.log_prob(x).detach(), rtol=1e-12, atol=1e-11)
 
 
 def test_h2_is_exact_for_strong_couplings():

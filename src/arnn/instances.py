@@ -50,7 +50,7 @@ def minimise_free_energies(
     would without the others, up to rounding. The nets are changed in place, after each temperature.
 
     This is for GPUs. On a CPU train one after the other in float32, which is 4 to 6 times faster
-    at n = 50, because the compiled loops (`arnn.kernels`) know no instances. The samples and
+    at n = 50, because the compiled loops (`arnn.sk_kernels`) know no instances. The samples and
     fields of all instances are in memory at once: at least R batch n^2 / 2 numbers, 0.1 GB for
     R = 10 at n = 50 with the default batch in float32.
 

@@ -7,6 +7,10 @@ that sum; for MADE it is the hidden units that can no longer change. Sampling th
 repeats a forward pass.
 """
 
+import functools
+import importlib
+import warnings
+
 import torch
 from torch import nn
 from torch.nn.functional import logsigmoid
@@ -28,6 +32,8 @@ class AutoregressiveNet(nn.Module):
     Raises:
         ValueError: n is not a positive integer.
     """
+
+    loops = None  # the module with its compiled loops, for the nets that have some
 
     def __init__(self, n, *, dtype=torch.float64, device=None):
         super().__init__()
@@ -127,14 +133,18 @@ class AutoregressiveNet(nn.Module):
         Raises:
             ValueError: batch is not a positive integer.
         """
-        spins, logits = self._draw(self._noise(as_count("batch", batch), generator))
-        # One row of spins is contiguous in the loop; the transpose is taken once, at the end.
-        return spins.T.contiguous(), logsigmoid(spins * logits).sum(0)
+        return self._sample(batch, generator)
 
     def sample_for_training(self, batch, generator=None):
         """As `sample`, with ln Q(x) differentiable in the net's parameters; the same errors."""
         x, _ = self.sample(batch, generator)
         return x, self.log_prob(x)
+
+    def _sample(self, batch, generator):
+        """As `sample`, with the gradient of ln Q(x) where `_draw` keeps it."""
+        spins, logits = self._draw(self._noise(as_count("batch", batch), generator))
+        # One row of spins is contiguous in the loop; the axes are moved once, at the end.
+        return spins.movedim(0, -1).contiguous(), logsigmoid(spins * logits).sum(0)
 
     def _draw(self, noise):
         """Spins and their logits, (n, batch) both, from logistic noise (n, batch).
@@ -159,6 +169,11 @@ class AutoregressiveNet(nn.Module):
             (self.n, batch), generator=generator, dtype=self.dtype, device=self.device
         )
         return torch.logit(uniform)
+
+    def _kernels(self):
+        """The module of this net's compiled loops, where they can do its work; None elsewhere."""
+        usable = self.loops and self.dtype == torch.float32 and self.device.type == "cpu"
+        return compiled_loops(self.loops) if usable else None
 
     def _require_spins(self, x):
         if x.ndim != 2 or x.shape[1] != self.n:
@@ -210,3 +225,17 @@ class SumNet(AutoregressiveNet):
     def observe(self, i, x_i, state):
         """S + x_i."""
         return state + x_i
+
+
+@functools.cache
+def compiled_loops(module):
+    """The module of this name, or None and one warning where Numba is missing."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        warnings.warn(
+            f"Numba is missing, so {module} does not load and plain PyTorch does its work, "
+            f"far slower ({error})",
+            stacklevel=2,
+        )
+        return None

@@ -9,8 +9,6 @@ from torch.nn.functional import linear, prelu
 from ..hamiltonians import as_count
 from .base import AutoregressiveNet, SumNet
 
-BLOCK = 16  # sites that take what all earlier units add to them together, in sampling
-
 
 class OneParameter(SumNet):
     """1P: logit_i = omega_i S, one weight for each conditional (Paper, Sec. IV). Starts at zero.
@@ -55,6 +53,8 @@ class MADE(AutoregressiveNet):
     Raises:
         ValueError: n, depth or width is not a positive integer, or init is none of the two.
     """
+
+    loops = "arnn.made_kernels"
 
     def __init__(
         self,
@@ -114,40 +114,46 @@ class MADE(AutoregressiveNet):
         return units
 
     def start(self, batch):
-        """What goes into each layer, and sums over it: two lists of tensors (units, batch)."""
-        where = {"dtype": self.dtype, "device": self.device}
-        units = [torch.empty(units * self.n, batch, **where) for units in self._units]
-        return units[:-1], [torch.empty_like(outputs) for outputs in units[1:]]
+        """Room for the spins and the hidden units, one (units, batch) tensor for each layer."""
+        return [
+            torch.empty(units * self.n, batch, dtype=self.dtype, device=self.device)
+            for units in self._units[:-1]
+        ]
 
     def conditional(self, i, state):
         """Finish the hidden units of site i in each layer, then its logit; updates `state`."""
-        units, sums = state
-        first = i - i % BLOCK
-        for layer, (inputs, outputs) in enumerate(pairwise(self._units)):
-            if i == first:
-                self._sum_before(i, layer, units, sums)
-            rows = slice(i * outputs, (i + 1) * outputs)
-            near = slice(first * inputs, i if layer == 0 else (i + 1) * inputs)
-            weight = self.weights[layer][rows, near]
-            own = torch.addmm(sums[layer][rows], weight, units[layer][near])
+        for layer in range(self.depth):
+            seen = i if layer == 0 else (i + 1) * self._units[layer]
+            rows = slice(i * self._units[layer + 1], (i + 1) * self._units[layer + 1])
+            weight, bias = self.weights[layer][rows, :seen], self.biases[layer][rows, None]
+            units = torch.addmm(bias, weight, state[layer][:seen])
             if layer < self.depth - 1:
-                units[layer + 1][rows] = prelu(own[None], self.slopes[layer][rows])[0]
-        return own[0]
-
-    def _sum_before(self, i, layer, units, sums):
-        """What the units before site i add to a layer's outputs in the block that it begins.
-
-        One product of matrices, where site by site would be many thin ones.
-        """
-        inputs, outputs = self._units[layer : layer + 2]
-        block, before = slice(i * outputs, (i + BLOCK) * outputs), slice(i * inputs)
-        weight, bias = self.weights[layer][block, before], self.biases[layer][block, None]
-        sums[layer][block] = torch.addmm(bias, weight, units[layer][before])
+                state[layer + 1][rows] = prelu(units[None], self.slopes[layer][rows])[0]
+        return units[0]
 
     def observe(self, i, x_i, state):
-        """Write spin i into the units that go into the first layer, in place."""
-        state[0][0][i] = x_i
+        """Write spin i into the first tensor of `state`, in place."""
+        state[0][i] = x_i
         return state
+
+    def sample_for_training(self, batch, generator=None):
+        """As `AutoregressiveNet.sample_for_training`; no second pass by the compiled loop."""
+        if self._kernels():
+            return self._sample(batch, generator)
+        return super().sample_for_training(batch, generator)
+
+    def _draw(self, noise):
+        """As `AutoregressiveNet._draw`; by the compiled loop the logits have their gradient."""
+        kernels = self._kernels()
+        return (
+            kernels.draw(noise, self._units, *self._layers()) if kernels else super()._draw(noise)
+        )
+
+    def _layers(self):
+        """Weights, biases and slopes as `arnn.made_kernels` takes them."""
+        weights = [self.masked_weight(layer).flatten() for layer in range(self.depth)]
+        slopes = [self.biases[0].new_empty(0), *self.slopes]  # 1L has none
+        return torch.cat(weights), torch.cat(tuple(self.biases)), torch.cat(slopes)
 
     def num_parameters(self):
         """Unmasked weights, biases and slopes; the paper counts the masked weights as well."""

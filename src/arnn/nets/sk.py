@@ -52,6 +52,8 @@ class SKRSB(AutoregressiveNet):
             none of the two.
     """
 
+    loops = "arnn.sk_kernels"
+
     def __init__(
         self,
         H,
@@ -216,22 +218,14 @@ class SKRSB(AutoregressiveNet):
             upstream = upstream * weight[:, own, None]
         return torch.cat([row.flatten(0, 1) for row in rows])
 
-    @torch.no_grad()
-    def sample(self, batch, generator=None):
-        """As `AutoregressiveNet.sample`."""
-        return self.sample_for_training(batch, generator)
-
     def sample_for_training(self, batch, generator=None):
         """As `AutoregressiveNet.sample_for_training`, with no second pass."""
-        noise = self._noise(as_count("batch", batch), generator)
-        kernels = self._kernels()
-        spins, logits = kernels.draw(noise, self._layers()) if kernels else self._draw(noise)
-        return spins.movedim(0, -1).contiguous(), logsigmoid(spins * logits).sum(0)
+        return self._sample(batch, generator)
 
-    def _kernels(self):
-        """The compiled loops, where they can do this net's work; None elsewhere."""
-        usable = self.dtype == torch.float32 and self.device.type == "cpu"
-        return compiled_loops() if usable else None
+    def _draw(self, noise):
+        """As `AutoregressiveNet._draw`, by the compiled loops where there are some."""
+        kernels = self._kernels()
+        return kernels.draw(noise, self._layers()) if kernels else super()._draw(noise)
 
     def _chain(self, fields):
         """What works out `log_rho`: compiled on a GPU, but for one field or none.
@@ -242,7 +236,7 @@ class SKRSB(AutoregressiveNet):
         return compiled_chain() if on_gpu and fields > 1 else nested_log_sigmoids
 
     def _layers(self):
-        """The numbers of the net as `arnn.kernels` takes them."""
+        """The numbers of the net as `arnn.sk_kernels` takes them."""
         base = self.omega * self.fields + self.bias
         weights, biases = torch.stack(tuple(self.weights)), torch.stack(tuple(self.biases))
         return self.couplings, self.omega, base, weights, biases
@@ -303,19 +297,6 @@ def _missing_for_inductor():
     c_compiler = os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang")
     found = {"Triton": importlib.util.find_spec("triton"), "a C compiler": c_compiler}
     return [name for name, there in found.items() if not there]
-
-
-@functools.cache
-def compiled_loops():
-    """The module `arnn.kernels`, or None and one warning where Numba is missing."""
-    try:
-        return importlib.import_module("arnn.kernels")
-    except ImportError as error:
-        warnings.warn(
-            f"Numba is missing, so k-RSB networks run in plain PyTorch, far slower ({error})",
-            stacklevel=2,
-        )
-        return None
 
 
 def _normal(shape, generator, n=None):

@@ -1,9 +1,6 @@
 """The compiled k-RSB network against its plain torch form in float64."""
 
 import math
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -11,7 +8,7 @@ import torch
 from scipy.special import log_expit
 from torch.nn.functional import logsigmoid
 
-from arnn import PairwiseHamiltonian, kernels
+from arnn import PairwiseHamiltonian, sk_kernels
 from arnn.nets import SKRSB, sk
 
 
@@ -45,7 +42,7 @@ def relative(found, truth):
 @pytest.mark.parametrize("learn_first_layer", [False, True])
 @pytest.mark.parametrize("k", [0, 1, 2, 3])
 @pytest.mark.parametrize(
-    ("n", "batch"), [(2, 5), (19, 301), (34, kernels.TILE), (11, 1), (15, kernels.CHUNK + 77)]
+    ("n", "batch"), [(2, 5), (19, 301), (34, sk_kernels.TILE), (11, 1), (15, sk_kernels.CHUNK + 77)]
 )
 def test_log_prob_and_gradient_of_the_plain_form(n, batch, k, learn_first_layer):
     net = random_net(n, k, learn_first_layer, seed=n + k)
@@ -67,20 +64,20 @@ def test_log_prob_and_gradient_of_the_plain_form(n, batch, k, learn_first_layer)
 def test_samples_of_one_past_are_treated_once(bias, learned):
     """As many pasts as distinct beginnings, and no gradient lost; all spins up if bias is 1."""
     generator = torch.Generator().manual_seed(3)
-    batch, n = kernels.CHUNK + 200, 14
+    batch, n = sk_kernels.CHUNK + 200, 14
     up = torch.rand((n, batch), generator=generator) < (1 + bias) / 2
     spins = 2 * up.float() - 1
     grad = torch.randn((n, batch), generator=generator)
-    counts, _, sides, grads = kernels._pasts(spins, grad, learned)
-    for chunk, start in enumerate((0, kernels.CHUNK)):
-        here = spins[:, start : start + kernels.CHUNK].numpy()
+    counts, _, sides, grads = sk_kernels._pasts(spins, grad, learned)
+    for chunk, start in enumerate((0, sk_kernels.CHUNK)):
+        here = spins[:, start : start + sk_kernels.CHUNK].numpy()
         for i in range(n + 1):
             distinct = len(np.unique(here[:i], axis=1).T) if i else 1
             assert counts[chunk, i] == (here.shape[1] if learned else distinct)
         for i in range(n):
-            given = float(grad[i, start : start + kernels.CHUNK].sum())
+            given = float(grad[i, start : start + sk_kernels.CHUNK].sum())
             assert grads[chunk, i].sum() == pytest.approx(given, abs=1e-3)
-            there = np.arange(kernels.CHUNK) < counts[chunk, i + 1]
+            there = np.arange(sk_kernels.CHUNK) < counts[chunk, i + 1]
             assert (np.abs(sides[chunk, i]) == there).all()
             assert not grads[chunk, i, counts[chunk, i] :].any()
 
@@ -134,7 +131,7 @@ def test_log_sigmoid_of_any_argument(bias):
     layers = [torch.zeros(2, 2), torch.zeros(2), torch.zeros(2)]
     weights = torch.tensor([[[1.0], [-1.0]], [[0.0], [0.0]]])
     biases = torch.tensor([[[bias], [0.0]]])
-    found = kernels.logits(torch.ones(2, 3), (*layers, weights, biases))[0, 0]
+    found = sk_kernels.logits(torch.ones(2, 3), (*layers, weights, biases))[0, 0]
     truth = log_expit(np.float64(np.float32(bias))) + np.log(2)
     assert float(found) == pytest.approx(truth, rel=3e-6, abs=3e-6)
 
@@ -164,47 +161,11 @@ def test_the_number_of_threads_changes_nothing():
         assert torch.equal(one, two)
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_the_number_of_threads_of_torch_stays(threads):
-    code = f"""
-import torch
-torch.set_num_threads({threads})
-import arnn
-net = arnn.nets.SKRSB(arnn.sherrington_kirkpatrick(6, 1), 1, beta=1.0, dtype=torch.float32)
-net.sample_for_training(10)[1].sum().backward()
-import numba
-print(torch.get_num_threads(), min(2, numba.get_num_threads()))
-"""
-    environment = os.environ | {"NUMBA_NUM_THREADS": "2", "OMP_NUM_THREADS": "2"}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.split() == [str(threads), str(threads)], done.stderr
-
-
 def test_float64_is_the_plain_form():
     net = random_net(9, 1, False, seed=9)
     x, log_prob = net.sample(20, torch.Generator().manual_seed(1))
     logits = torch.stack([net.logits(x[:, :])[:, i] for i in range(net.n)], dim=1)
     assert (log_prob - logsigmoid(x * logits).sum(1)).abs().max() < 1e-12
-
-
-def test_without_the_compiler_the_plain_form_takes_over_and_says_so_once():
-    code = """
-import sys, warnings
-sys.modules["numba"] = None
-import torch, arnn
-from arnn.nets import SKRSB, sk
-net = SKRSB(arnn.sherrington_kirkpatrick(6, 1), 1, beta=1.0, dtype=torch.float32)
-with warnings.catch_warnings(record=True) as caught:
-    warnings.simplefilter("always")
-    x, log_prob = net.sample(10)
-    net.log_prob(x).sum().backward()
-print(len(caught), caught[0].message)
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.startswith("1 ")
-    assert "Numba" in done.stdout
 
 
 class Fused(SKRSB):
@@ -268,21 +229,3 @@ def test_a_gpu_without_its_compiler_takes_the_plain_form_and_says_so_once(monkey
         assert sk.compiled_chain() is sk.nested_log_sigmoids
     assert sk.compiled_chain() is sk.nested_log_sigmoids
     sk.compiled_chain.cache_clear()
-
-
-def test_the_process_that_compiles_has_the_bits_of_those_that_load(tmp_path):
-    """Numba alone rounds differently in the two; a resumed training would notice."""
-    code = """
-import hashlib, torch, arnn
-from arnn.nets import SKRSB
-net = SKRSB(arnn.sherrington_kirkpatrick(15, 1, dtype=torch.float32), 1, beta=1.0)
-x, log_prob = net.sample_for_training(300, torch.Generator().manual_seed(1))
-((log_prob - log_prob.mean()) * log_prob).sum().backward()
-gradients = b"".join(p.grad.numpy().tobytes() for p in net.parameters() if p.requires_grad)
-print(hashlib.sha256(gradients).hexdigest())
-"""
-    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
-    call = {"env": environment, "capture_output": True, "text": True, "check": True}
-    first, second = (subprocess.run([sys.executable, "-c", code], **call) for _ in range(2))
-    assert list(tmp_path.rglob("*.compiled"))
-    assert first.stdout == second.stdout

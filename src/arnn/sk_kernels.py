@@ -18,20 +18,12 @@ sampling and likelihood use the same function, so Q stays an exactly normalised 
 loops use no library function, since those would not vectorise.
 """
 
-import hashlib
-import os
-import platform
-import subprocess
-import sys
-from contextlib import suppress
-from pathlib import Path
-
-import numba
 import numpy as np
 import torch
-from llvmlite.binding import get_host_cpu_features, get_host_cpu_name
-from numba import get_num_threads, njit, prange, set_num_threads
+from numba import njit, prange
 from numpy.polynomial import Chebyshev, Polynomial
+
+from .compiled import FUSED, as_array, compile_in_another_process, use_threads_of_torch
 
 CHUNK = 1024  # samples that are told apart by their pasts
 TILE = 512  # pasts whose rows of numbers stay in the first-level cache
@@ -52,11 +44,6 @@ _LOWEST_NODE = -np.cos(np.pi / 14)
 _, _L0, _L1, _L2, _L3, _L4, _L5 = _polynomial(
     lambda t: np.log2(1 + t), (1 + _LOWEST_NODE) / (_LOWEST_NODE - 1), 1, 6
 )
-
-# Sums may be reordered, which vectors need; NaN and infinity keep their meaning. Without the NumPy
-# error model every division would hide a branch. The helpers are inlined by Numba itself: linked as
-# functions of their own they would round differently when compiled and when loaded from the cache.
-_fused = {"fastmath": {"reassoc", "contract", "nsz", "arcp"}, "error_model": "numpy", "cache": True}
 
 
 # The float32 numbers about 1.5 * 2^23 are the integers, and their last bits count them.
@@ -257,7 +244,7 @@ def _add_hidden(i, low, high, xi, contact, weights, biases, offset, rows, logit)
         logit[g] += constant[0]
 
 
-@njit(parallel=True, **_fused)
+@njit(parallel=True, **FUSED)
 def _forward(first, learned, omega, base, weights, biases, x, noise, logits):
     """Fill logits (n, batch); where there is noise, of one sample at least, draw x from it too."""
     n, batch = x.shape
@@ -321,7 +308,7 @@ def _add_pair(p, grad, xi, rows, numbers, d_xi):
         _add_scaled(t[(layers - 1) % 2], scale, d_xi)
 
 
-@njit(parallel=True, **_fused)
+@njit(parallel=True, **FUSED)
 def _gather(x, grad, learned, counts, parents, sides, grads):
     """Fill what the backward pass wants to know of the pasts, one row of them for each chunk.
 
@@ -345,7 +332,7 @@ def _gather(x, grad, learned, counts, parents, sides, grads):
             counts[chunk, i + 1] = _split(spin, counts[chunk, i], past, parent, side, child)
 
 
-@njit(parallel=True, **_fused)
+@njit(parallel=True, **FUSED)
 def _backward(first, learned, omega, weights, biases, pasts, d_weights, d_biases, d_omega, d_first):
     """Add the gradients, from what `_gather` found; d_first if the first layer is learned."""
     counts, parents, sides, grads = pasts
@@ -399,11 +386,11 @@ class _Network(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, spins, noise, first, omega, base, weights, biases):
-        _use_threads_of_torch()
+        use_threads_of_torch()
         spins = spins.clone(memory_format=torch.contiguous_format)
         logits = torch.empty_like(spins)
-        numbers = map(_array, (omega, base, weights, biases, spins, noise, logits))
-        _forward(_array(first), ctx.needs_input_grad[2], *numbers)
+        numbers = map(as_array, (omega, base, weights, biases, spins, noise, logits))
+        _forward(as_array(first), ctx.needs_input_grad[2], *numbers)
         ctx.save_for_backward(spins, first, omega, weights, biases)
         ctx.mark_non_differentiable(spins)
         return spins, logits
@@ -411,14 +398,14 @@ class _Network(torch.autograd.Function):
     @staticmethod
     def backward(ctx, _, grad):
         spins, first, omega, weights, biases = ctx.saved_tensors
-        _use_threads_of_torch()
+        use_threads_of_torch()
         learned = ctx.needs_input_grad[2]
         d_first = torch.zeros_like(first) if learned else first.new_empty(0, 0)
         d_weights, d_biases, d_omega = map(torch.zeros_like, (weights, biases, omega))
         pasts = _pasts(spins, grad, learned)
-        given = map(_array, (omega, weights, biases))
-        found = map(_array, (d_weights, d_biases, d_omega, d_first))
-        _backward(_array(first), learned, *given, pasts, *found)
+        given = map(as_array, (omega, weights, biases))
+        found = map(as_array, (d_weights, d_biases, d_omega, d_first))
+        _backward(as_array(first), learned, *given, pasts, *found)
         d_first = d_first if learned else None
         return None, None, d_first, d_omega, grad.sum(1), d_weights, d_biases
 
@@ -430,7 +417,7 @@ def _pasts(spins, grad, learned):
     counts = np.empty((chunks, n + 1), np.int64)
     parents = np.empty((chunks, CHUNK), np.int32)
     sides, grads = np.zeros((2, chunks, n, CHUNK), _F)
-    _gather(_array(spins), _array(grad), learned, counts, parents, sides, grads)
+    _gather(as_array(spins), as_array(grad), learned, counts, parents, sides, grads)
     return counts, parents, sides, grads
 
 
@@ -454,33 +441,6 @@ def draw(noise, layers):
     return _Network.apply(torch.empty_like(noise), noise, *layers)
 
 
-def _start_threads():
-    """Start Numba's threads and return their number; PyTorch's own number stays what it was.
-
-    Both may share one OpenMP library, whose number Numba sets when it starts.
-    """
-    chosen = torch.get_num_threads()
-    most = get_num_threads()
-    torch.set_num_threads(chosen)
-    return most
-
-
-_MOST_THREADS = _start_threads()
-
-
-def _use_threads_of_torch():
-    set_num_threads(min(torch.get_num_threads(), _MOST_THREADS))
-
-
-def _array(tensor):
-    return tensor.detach().contiguous().numpy()
-
-
-# ---- The cache ---------------------------------------------------------------------------------
-
-_COMPILING = "ARNN_COMPILES_LOOPS"  # set in the process that compiles
-
-
 def compile_loops():
     """Use every loop once, on a system of three spins."""
     rows, pairs = torch.ones(3, 3), torch.ones(2, 2, 3)
@@ -489,26 +449,4 @@ def compile_loops():
     draw(torch.zeros(3, 2), (rows, *numbers))[1].sum().backward()
 
 
-def _compile_in_another_process():
-    """Leave it to another process to compile the loops and to fill the cache, once.
-
-    What Numba has just compiled rounds differently from what it loads from its cache, because the
-    latter was optimised once more. Were the first process to compile, a training that it began
-    would not go on bit for bit in the next one. The mark says for which source, Numba and processor
-    the cache was filled.
-    """
-    source = Path(__file__).stat()
-    machine = (get_host_cpu_name(), sorted(get_host_cpu_features().items()))
-    versions = (numba.__version__, platform.python_version())
-    state = repr((source.st_mtime_ns, source.st_size, machine, versions))
-    name = f"kernels.{hashlib.sha256(state.encode()).hexdigest()[:16]}.compiled"
-    mark = Path(_forward.stats.cache_path) / name
-    if _COMPILING in os.environ or mark.exists():
-        return
-    call = [sys.executable, "-c", "from arnn import kernels; kernels.compile_loops()"]
-    with suppress(OSError):  # without a folder for the cache every process compiles, all alike
-        if subprocess.run(call, env=os.environ | {_COMPILING: "1"}).returncode == 0:
-            mark.touch()
-
-
-_compile_in_another_process()
+compile_in_another_process(__name__, _forward)
