@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from agreement import check_law
 
 import arnn
 import measure
@@ -49,16 +50,6 @@ def test_literal_network_has_the_same_gradient(pair):
             assert torch.allclose(ours.grad[:, net.pairs(i)], theirs.grad, atol=1e-9)
         for ours, theirs in zip(net.biases, conditional.biases, strict=True):
             assert torch.allclose(ours.grad[:, net.pairs(i)], theirs.grad, atol=1e-9)
-
-
-def check_law(x, net):
-    """The frequencies of all configurations are the probabilities, within 4.5 sigma."""
-    places = ((x > 0).double() @ 2.0 ** torch.arange(net.n, dtype=torch.float64)).long()
-    counts = torch.bincount(places, minlength=2**net.n)
-    states = 2 * ((torch.arange(2**net.n)[:, None] >> torch.arange(net.n)) & 1) - 1
-    p = net.log_prob(states.to(net.dtype)).exp().detach()
-    sigma = (p * (1 - p) / len(x)).sqrt()
-    assert ((counts / len(x) - p).abs() < 4.5 * sigma + 1e-9).all()
 
 
 def test_literal_network_draws_from_it(pair):
