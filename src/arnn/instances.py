@@ -124,6 +124,8 @@ class _SideBySide(SKRSB):
     `sample_for_training` are (R, batch, n), their ln Q is (R, batch).
     """
 
+    loops = None  # they know no instances
+
     def __init__(self, nets):
         first = nets[0]
         # Not that of SKRSB, which makes its numbers from a Hamiltonian; here the nets have them.
@@ -187,9 +189,6 @@ class _SideBySide(SKRSB):
     def _noise(self, batch, generators):
         """As each net would draw it alone, (n, R, batch)."""
         return torch.stack([super(_SideBySide, self)._noise(batch, g) for g in generators], dim=1)
-
-    def _kernels(self):
-        """None: the compiled loops know no instances."""
 
 
 class _Generators(list):

@@ -43,34 +43,42 @@ def _put(source, target, low):
         target[low + b] = source[b]
 
 
+@njit(inline="always")
+def _finish(i, n, units, weights, biases, slopes, values, low, hidden, own):
+    """Finish the hidden units of site i in a tile's `values`; its logits are left in `own`.
+
+    `below`, `first` and `behind` are where a layer's inputs, weights and outputs begin. Where
+    `hidden` has columns, the hidden units before their PReLU go into it.
+    """
+    below, first, behind = 0, 0, 0
+    for layer in range(len(units) - 1):
+        inputs, outputs = units[layer], units[layer + 1]
+        # Of the first layer the inputs are the spins before i, of others also i's own.
+        seen = i if layer == 0 else (i + 1) * inputs
+        for unit in range(i * outputs, (i + 1) * outputs):
+            start = first + unit * n * inputs
+            acting, given = weights[start : start + seen], values[below : below + seen]
+            _weighted_sum(acting, given, biases[behind + unit], own)
+            if layer < len(units) - 2:
+                _put(own, hidden[behind + unit], low)
+                slope, above = slopes[behind + unit], values[below + n * inputs + unit]
+                for b in range(TILE):
+                    above[b] = own[b] if own[b] > _F(0) else slope * own[b]
+        below += n * inputs
+        first += n * n * inputs * outputs
+        behind += n * outputs
+
+
 @njit(parallel=True, **FUSED)
 def _draw(noise, units, weights, biases, slopes, spins, hidden, logits):
-    """Fill spins and logits (n, batch), and with as many columns the hidden units before PReLU."""
+    """Fill spins and logits (n, batch), and `hidden` if it has columns, as `_finish` says."""
     n, batch = noise.shape
-    keep = hidden.shape[1] == batch
     for tile in prange(-(-batch // TILE)):
         low = tile * TILE
         values = np.zeros((n * units[:-1].sum(), TILE), _F)  # what goes into each layer
         own, spin = np.empty((2, TILE), _F)
         for i in range(n):
-            below, first, behind = 0, 0, 0
-            for layer in range(len(units) - 1):
-                inputs, outputs = units[layer], units[layer + 1]
-                # Of the first layer the inputs are the spins before i, of others also i's own.
-                seen = i if layer == 0 else (i + 1) * inputs
-                for unit in range(i * outputs, (i + 1) * outputs):
-                    start = first + unit * n * inputs
-                    acting, given = weights[start : start + seen], values[below : below + seen]
-                    _weighted_sum(acting, given, biases[behind + unit], own)
-                    if layer < len(units) - 2:
-                        if keep:
-                            _put(own, hidden[behind + unit], low)
-                        slope, above = slopes[behind + unit], values[below + n * inputs + unit]
-                        for b in range(TILE):
-                            above[b] = own[b] if own[b] > _F(0) else slope * own[b]
-                below += n * inputs
-                first += n * n * inputs * outputs
-                behind += n * outputs
+            _finish(i, n, units, weights, biases, slopes, values, low, hidden, own)
             for b in range(min(TILE, batch - low)):
                 spin[b] = _F(1) if own[b] >= noise[i, low + b] else _F(-1)
                 values[i, b] = spin[b]
