@@ -9,13 +9,15 @@ import pytest
 # A net of each module of loops, and one pass through it in both directions.
 NETS = {
     "sk_kernels": "SKRSB(arnn.sherrington_kirkpatrick(15, 1), 1, beta=1.0, dtype=torch.float32)",
+    "cavity_kernels": "Cavity(arnn.sherrington_kirkpatrick(15, 1), 3, beta=1.0, "
+    "dtype=torch.float32)",
     "made_kernels": "MADE(15, 3, 2, dtype=torch.float32)",
 }
 USE = """
 import torch
 torch.set_num_threads({threads})
 import arnn
-from arnn.nets import MADE, SKRSB
+from arnn.nets import MADE, SKRSB, Cavity
 torch.manual_seed(2)
 net = {net}
 x, log_prob = net.sample_for_training(300, torch.Generator().manual_seed(1))

@@ -1,7 +1,8 @@
 """What the loops that Numba compiles for the CPU have in common: options, threads, the cache.
 
-Modules of such loops, `arnn.sk_kernels` and `arnn.made_kernels`, have a function `compile_loops`
-that uses every loop once, and end with a call of `compile_in_another_process`.
+Modules of such loops, `arnn.sk_kernels`, `arnn.made_kernels` and `arnn.cavity_kernels`, have a
+function `compile_loops` that uses every loop once, and end with a call of
+`compile_in_another_process`.
 """
 
 import hashlib

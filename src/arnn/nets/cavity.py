@@ -58,6 +58,14 @@ class Cavity(AutoregressiveNet):
         ValueError: depth is not an integer of at least 1, or beta is not positive and finite.
     """
 
+    loops = "arnn.cavity_kernels"
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        # The loops are of the iteration as it is written here; whoever changes it goes without.
+        if vars(cls).keys() & {"magnetisations", "conditional", "_logit"}:
+            cls.loops = None
+
     def __init__(self, H, depth, *, beta, dtype=None, device=None):
         where = {"dtype": dtype or H.dtype, "device": device or H.device}
         super().__init__(H.n, **where)
@@ -162,26 +170,59 @@ class Cavity(AutoregressiveNet):
     def sample_for_training(self, batch, generator=None):
         """As `AutoregressiveNet.sample_for_training`, with no second pass.
 
-        The slopes of a logit are taken while the spin is drawn, for each sample, so that the layers
+        The slopes of a logit are taken while the spin is drawn, for each past, so that the layers
         of one conditional at a time are in memory and none is worked out twice. ln Q comes with
         this gradient, but not with higher ones.
         """
-        noise = self._noise(as_count("batch", batch), generator)
-        state, spins, logits, slopes = self.start(batch), [], [], ([], [])
-        for i in range(self.n):
-            logit, own = self._with_slopes(i, self._in_cone(i, state))
-            spins.append(torch.copysign(noise.new_ones(()), logit - noise[i]))
-            state = self.observe(i, spins[i], state)
-            logits.append(logit)
-            for kept, slope in zip(slopes, own, strict=True):
-                kept.append(slope.flatten(0, -2))
-        spins, logits = torch.stack(spins), torch.stack(logits)
+        noise, kept = self._noise(as_count("batch", batch), generator), []
+        with torch.no_grad():
+            spins, logits = self._draw(noise, kept)
         log_prob = logsigmoid(spins * logits).sum(0)
         by_logit = spins * torch.sigmoid(-spins * logits)  # d ln Q / d logit
-        for values, kept in zip((self.gains, self.readout), slopes, strict=True):
-            zero = (values - values.detach()).flatten(1)  # brings the gradient, and no value
-            log_prob = log_prob + torch.einsum("ip,ipb,ib->b", zero, torch.stack(kept), by_logit)
-        return spins.T.contiguous(), log_prob
+        own = torch.cat((self.gains.flatten(1), self.readout), 1)
+        zero = own - own.detach()  # brings the gradient, and no value
+        moves = [(zero[i] @ slopes)[past] for i, (slopes, past) in enumerate(kept)]
+        return spins.T.contiguous(), log_prob + (torch.stack(moves) * by_logit).sum(0)
+
+    def _draw(self, noise, kept=None):
+        """As `AutoregressiveNet._draw`; samples with the same past share the work.
+
+        Conditional i sees the spins before it alone: there are 2^i such pasts at most, and at low
+        temperatures fewer. Its slopes and the past of each sample go into the list `kept`, if any.
+        """
+        spins, logits, one = [], [], noise.new_ones(())
+        state = self.start(1)
+        past = torch.zeros(noise.shape[1], dtype=torch.long, device=noise.device)
+        for i in range(self.n):
+            logit, slopes = self._evaluate(i, self._in_cone(i, state), kept is not None)
+            if kept is not None:
+                kept.append((slopes, past))
+            logits.append(logit[past])
+            spins.append(torch.copysign(one, logits[i] - noise[i]))
+            state, past = self._branch(i, state, past, spins[i])
+        return torch.stack(spins), torch.stack(logits)
+
+    def _branch(self, i, state, past, x_i):
+        """The fields for each past with one spin more, and which of these pasts each sample has."""
+        if state.shape[1] < len(past):
+            seen, past = (2 * past + (x_i > 0)).unique(return_inverse=True)
+            return self.observe(i, (2 * (seen % 2) - 1).to(self.dtype), state[:, seen // 2]), past
+        by_past = torch.empty_like(x_i).scatter_(0, past, x_i)  # every sample has its own
+        return self.observe(i, by_past, state), past
+
+    def _evaluate(self, i, state, with_slopes):
+        """The logit (pasts,) without a gradient, and its slopes (4 depth + 2, pasts) or None."""
+        kernels = self._kernels()
+        if kernels and len(state) > 1:
+            later, own = self._later(i), (self.gains[i], self.readout[i])
+            fields = state.clone()
+            fields[0] += self.fields[i]
+            fields[1:] += self.fields[later, None]
+            given = (*self._among(later), self.couplings[i, later], fields, float(self.beta))
+            return kernels.logit(*given, *(values.detach() for values in own), with_slopes)
+        if with_slopes:
+            return self._with_slopes(i, state)
+        return self.conditional(i, state), None
 
     def own_parameters(self, i):
         """As `AutoregressiveNet.own_parameters`: the gains of conditional i, then a_i and b_i.
@@ -193,14 +234,12 @@ class Cavity(AutoregressiveNet):
         return [(self.gains, slice(i, i + 1)), (self.readout, slice(i, i + 1))]
 
     def logit_slopes(self, i, x):
-        """As `AutoregressiveNet.logit_slopes`: automatic, with gains of its own for each sample."""
-        _, slopes = self._with_slopes(i, self._fields_of(i, x.T))
-        if i + 1 == self.n:
-            return slopes[1][:1]
-        return torch.cat([slope.flatten(0, -2) for slope in slopes])
+        """As `AutoregressiveNet.logit_slopes`."""
+        _, slopes = self._evaluate(i, self._fields_of(i, x.T), with_slopes=True)
+        return slopes if i + 1 < self.n else slopes[-2:-1]
 
     def _with_slopes(self, i, state):
-        """The logit (batch,), and its slopes (depth, 4, batch) by the gains and (2, batch)."""
+        """As `_evaluate`, by automatic differentiation with gains of its own for each past."""
         with torch.enable_grad():
             own = [
                 values[i]
@@ -211,7 +250,7 @@ class Cavity(AutoregressiveNet):
             ]
             logit = self._logit(i, state, *own)
             slopes = torch.autograd.grad(logit.sum(), own, materialize_grads=True)
-        return logit.detach(), slopes
+        return logit.detach(), torch.cat([slope.flatten(0, -2) for slope in slopes])
 
     def num_parameters(self):
         """4 depth (n-1) + 2n - 1: those of the last conditional have no later spin to act on."""
