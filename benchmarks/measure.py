@@ -239,6 +239,34 @@ def against_forward_passes(net, n, batch, repeats, **_):
     return {"sample": summary(ours), "forward_passes": summary(passes)}
 
 
+def against_plain(net, n, batch, repeats, **_):
+    """A step in the compiled loops, one in the plain form that is their reference, in turn.
+
+    Of the cavity network also the matrix products that a step cannot do without.
+    """
+    H = arnn.sherrington_kirkpatrick(n, 1, dtype=torch.float32)
+    network, plain = make_net(net, H), make_net(net, H)
+    plain.loops = None
+    forms = {"step": network, "plain": plain}
+    timed = {name: training_step(form, H, batch) for name, form in forms.items()}
+    if isinstance(network, Cavity):
+        timed["products"] = lambda: cavity_products(network, batch)
+    found = times(*timed.values(), repeats=repeats)
+    return {name: summary(seconds) for name, seconds in zip(timed, found, strict=True)}
+
+
+def cavity_products(network, batch):
+    """The products of a step by the couplings and by their squares, forwards and backwards.
+
+    None is needed where the magnetisations, or those before them, are still zero.
+    """
+    values = torch.rand(network.n, batch)
+    count = 2 * (network.depth - 1) + 2 * max(network.depth - 2, 0)
+    for i in range(1, network.n):
+        for _ in range(count):
+            network.couplings[i:, i:] @ values[i:]
+
+
 def literal_memory(net, n, batch, repeats, **_):
     """The memory of the literal step, in a process of its own."""
     H = arnn.sherrington_kirkpatrick(n, 1, dtype=torch.float32)
@@ -290,6 +318,7 @@ KINDS = {
     "gpu_instances": instance_times,
     "lattice": lattice,
     "forward_passes": against_forward_passes,
+    "plain": against_plain,
     "flips": flips,
     "start": start,
 }

@@ -9,6 +9,7 @@ import torch
 from agreement import check_law
 
 import arnn
+import loops
 import measure
 import natural_gradient
 import run
@@ -72,6 +73,7 @@ KINDS_OF = {
     "gpu_instances": ("SK_RS",),
     "lattice": ("SK_RS", "Cavity_2"),
     "forward_passes": ("1L", "MADE_23"),
+    "plain": ("1L", "MADE_32", "Cavity_2"),
     "flips": (None,),
 }
 
@@ -136,11 +138,15 @@ def test_stored_trial_has_every_training():
     ] == wanted
 
 
-def test_stored_table_has_every_measurement():
-    table = json.loads(TABLE.read_text())
-    wanted = run.cases([50, 100, 200, 400])
-    found = [
-        {key: row[key] for key in case} for case, row in zip(wanted, table["rows"], strict=True)
-    ]
+@pytest.mark.parametrize(
+    ("stored", "wanted"), [(TABLE, run.cases([50, 100, 200, 400])), (loops.RESULT, loops.cases())]
+)
+def test_stored_tables_have_every_measurement(stored, wanted):
+    rows = json.loads(stored.read_text())["rows"]
+    found = [{key: row[key] for key in case} for case, row in zip(wanted, rows, strict=True)]
     assert found == wanted
-    assert len(list(run.as_lines(table["rows"]))) == len(wanted)
+
+
+def test_every_measurement_of_the_table_is_printed():
+    rows = json.loads(TABLE.read_text())["rows"]
+    assert len(list(run.as_lines(rows))) == len(rows)
