@@ -59,12 +59,14 @@ class Cavity(AutoregressiveNet):
     """
 
     loops = "arnn.cavity_kernels"
+    _shares_pasts = True  # samples whose earlier spins are the same are one column
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
-        # The loops are of the iteration as it is written here; whoever changes it goes without.
+        # The loops are of the iteration as it is written here. Whoever changes it goes without, and
+        # finds each sample in its own column, where something may be kept for the next conditional.
         if vars(cls).keys() & {"magnetisations", "conditional", "_logit"}:
-            cls.loops = None
+            cls.loops, cls._shares_pasts = None, False
 
     def __init__(self, H, depth, *, beta, dtype=None, device=None):
         where = {"dtype": dtype or H.dtype, "device": device or H.device}
@@ -191,8 +193,9 @@ class Cavity(AutoregressiveNet):
         temperatures fewer. Its slopes and the past of each sample go into the list `kept`, if any.
         """
         spins, logits, one = [], [], noise.new_ones(())
-        state = self.start(1)
-        past = torch.zeros(noise.shape[1], dtype=torch.long, device=noise.device)
+        batch = noise.shape[1]
+        columns = 1 if self._shares_pasts else batch
+        state, past = self.start(columns), torch.arange(batch, device=noise.device) % columns
         for i in range(self.n):
             logit, slopes = self._evaluate(i, self._in_cone(i, state), kept is not None)
             if kept is not None:
