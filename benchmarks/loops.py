@@ -1,7 +1,7 @@
 """What the compiled loops gain: a step in them, and in the plain form that is their reference.
 
 `python benchmarks/loops.py` measures it for MADE, 1L and the cavity network on one thread, in about
-five minutes on an idle machine, and saves benchmarks/loops.json. The SK networks are held against
+two minutes on an idle machine, and saves benchmarks/loops.json. The SK networks are held against
 the literal form in the table of `make bench`.
 """
 

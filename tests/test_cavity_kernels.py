@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from agreement import check_law, relative
+from agreement import check_law, check_training, relative
 
 import arnn
 from arnn import cavity_kernels, lattices
@@ -43,18 +43,7 @@ def pair(H, depth, beta=1.1):
 @pytest.mark.parametrize("batch", [1, 300])
 @pytest.mark.parametrize("name", MODELS)
 def test_log_prob_and_gradient_of_the_plain_form(name, batch, depth):
-    net, fast = pair(MODELS[name], depth)
-    x, log_prob = fast.sample_for_training(batch, torch.Generator().manual_seed(1))
-    reference = net.log_prob(x.double())
-    assert relative(log_prob, reference) < 1e-5
-    cost = torch.randn(batch, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
-    (cost * reference).sum().backward()
-    (cost.float() * log_prob).sum().backward()
-    for (which, truth), found in zip(net.named_parameters(), fast.parameters(), strict=True):
-        if truth.grad is not None and truth.grad.norm() > 0:
-            assert relative(found.grad, truth.grad) < 1e-4, which
-        else:
-            assert found.grad is None or not found.grad.any(), which
+    check_training(*pair(MODELS[name], depth), batch)
 
 
 def test_more_pasts_than_are_in_memory_together():

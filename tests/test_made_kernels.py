@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from agreement import check_law, relative
+from agreement import check_law, check_training, relative
 from torch.nn.functional import logsigmoid
 
 from arnn import made_kernels
@@ -36,18 +36,7 @@ def copy_in_float32(net):
 )
 def test_log_prob_and_gradient_of_the_plain_form(n, batch, depth, width):
     net = random_net(n, depth, width, seed=n + depth)
-    fast = copy_in_float32(net)
-    x, log_prob = fast.sample_for_training(batch, torch.Generator().manual_seed(1))
-    reference = net.log_prob(x.double())
-    assert relative(log_prob, reference) < 1e-5
-    cost = torch.randn(batch, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
-    (cost * reference).sum().backward()
-    (cost.float() * log_prob).sum().backward()
-    for (name, truth), found in zip(net.named_parameters(), fast.parameters(), strict=True):
-        if truth.grad.norm() > 0:
-            assert relative(found.grad, truth.grad) < 1e-4, name
-        else:
-            assert not found.grad.any(), name
+    check_training(net, copy_in_float32(net), batch)
 
 
 @pytest.mark.parametrize(("depth", "width"), SHAPES)

@@ -180,52 +180,71 @@ def logit(couplings, squares, row, fields, beta, gains, readout, with_slopes):
     return torch.cat(logits)[:pasts], torch.cat(slopes, 1)[:, :pasts] if with_slopes else None
 
 
+class _Tape:
+    """What the iterations leave behind: each of them if they are to be gone back, else the last."""
+
+    def __init__(self, local, depth, to_go_back):
+        kept, states = (depth, depth + 2) if to_go_back else (1, 3)
+        self._product, self._reaction, fresh = torch.zeros(3, kept, *local.shape)
+        self._m = torch.zeros(states, *local.shape)  # m(t) in place t + 1
+        arrays = map(_in_tiles, (local, self._product, self._reaction, fresh, self._m))
+        self._local, *self._of_iteration, self._states = arrays
+
+    def products(self, t):
+        """Where the products of iteration t go: by the couplings, and by their squares."""
+        now = t % len(self._product)
+        return self._product[now], self._reaction[now]
+
+    def magnetisations(self, t):
+        """m(t), (spins, pasts)."""
+        return self._m[(t + 1) % len(self._m)]
+
+    def arrays(self, t):
+        """What the loops of iteration t work with, in tiles."""
+        product, reaction, fresh = (part[t % len(part)] for part in self._of_iteration)
+        before, m, after = (self._states[(t + s) % len(self._states)] for s in range(3))
+        return self._local, product, reaction, before, m, fresh, after
+
+
 def _chunk(fields, couplings, squares, row, beta, gains, readout, with_slopes):
     """As `logit`, for pasts that are few enough and a multiple of TILE."""
     own, local = fields[0], fields[1:]
-    rows = gains.numpy()
-    depth, kept = len(rows), len(rows) if with_slopes else 1
-    # What belongs to iteration t stands in place t or, if nothing is kept, in place of the last.
-    product, reaction, fresh = torch.zeros(3, kept, *local.shape)
-    m = torch.zeros(depth + 2 if with_slopes else 3, *local.shape)  # m(t) in place t + 1
-    variance = torch.empty_like(local)
-    near, products, reactions, tanhs, ms, variances = map(
-        _in_tiles, (local, product, reaction, fresh, m, variance)
-    )
-    beta = _F(beta)
-
-    def places(t):
-        """What the loops of iteration t work with."""
-        now = t % kept
-        before, old, new = (ms[(t + s) % len(ms)] for s in range(3))
-        return near, products[now], reactions[now], before, old, tanhs[now], new
-
-    for t in range(depth):
-        if t > 0:
-            torch.mm(couplings, m[(t + 1) % len(m)], out=product[t % kept])
-        if t > 1:
-            torch.mm(squares, variance, out=reaction[t % kept])
-        _iterate(beta, rows[t], *places(t), variances)
-    last = row @ m[(depth + 1) % len(m)]
-    scale = 2 * float(beta)
-    by_readout = scale * torch.stack((own, last))
+    tape, gains = _Tape(local, len(gains), with_slopes), gains.numpy()
+    _go_forward(tape, couplings, squares, _F(beta), gains, torch.empty_like(local))
+    by_readout = 2 * beta * torch.stack((own, row @ tape.magnetisations(len(gains))))
     value = readout @ by_readout
     if not with_slopes:
         return value, None
-    slopes = torch.empty(4 * depth + 2, len(own))
-    slopes[4 * depth :] = by_readout
     grads = torch.zeros(6, *local.shape)
-    grads[0] = scale * readout[1] * row[:, None]
-    in_tiles, into = _in_tiles(grads), _in_tiles(slopes)
-    for t in reversed(range(depth)):
-        _go_back(beta, rows[t], *places(t), in_tiles, into[4 * t : 4 * t + 4])
+    grads[0] = 2 * beta * readout[1] * row[:, None]
+    by_gains = torch.empty(4 * len(gains), len(own))
+    _return(tape, couplings, squares, _F(beta), gains, grads, _in_tiles(by_gains))
+    return value, torch.cat((by_gains, by_readout))
+
+
+def _go_forward(tape, couplings, squares, beta, gains, variance):
+    """All iterations; `variance` is a place for 1 - m^2."""
+    into = _in_tiles(variance)
+    for t, own in enumerate(gains):
+        by_couplings, by_squares = tape.products(t)
+        if t > 0:
+            torch.mm(couplings, tape.magnetisations(t), out=by_couplings)
+        if t > 1:
+            torch.mm(squares, variance, out=by_squares)
+        _iterate(beta, own, *tape.arrays(t), into)
+
+
+def _return(tape, couplings, squares, beta, gains, grads, slopes):
+    """All iterations backwards, from the slope of the logit in the last m in `grads`."""
+    in_tiles = _in_tiles(grads)
+    for t in reversed(range(len(gains))):
+        _go_back(beta, gains[t], *tape.arrays(t), in_tiles, slopes[4 * t : 4 * t + 4])
         if t > 0:
             torch.mm(couplings, grads[3], out=grads[1])
         if t > 1:
             torch.mm(squares, grads[4], out=grads[2])
         else:
             grads[2] = 0
-    return value, slopes
 
 
 def _in_tiles(tensor):
