@@ -1,10 +1,11 @@
-"""The hot loop of MADE and 1L, compiled for the CPU in float32: samples spin by spin.
+"""The hot loops of MADE and 1L, compiled for the CPU in float32: samples spin by spin.
 
 `MADE` calls `draw` in place of its plain torch form, which stays the reference and asks PyTorch for
 a dozen small products at each site. Here a tile of samples goes through all sites while its units
 stay in the cache, and each acting weight is used once. The innermost loops run over the samples and
-vectorise. The gradient is matrix products, which PyTorch does: of the units that the samples have
-left behind, so that training needs no second forward pass.
+vectorise. The gradient is matrix products, which PyTorch does, with a loop for what lies between
+them. They are of the units that the samples have left behind, so that training needs no second
+forward pass.
 """
 
 from itertools import pairwise
@@ -86,6 +87,18 @@ def _draw(noise, units, weights, biases, slopes, spins, hidden, logits):
             _put(spin, spins[i], low)
 
 
+@njit(parallel=True, **FUSED)
+def _return_through_prelu(grad, hidden, slopes, d_slopes):
+    """Take grad (units, batch) back to before a PReLU, in place; d_slopes are of its slopes."""
+    for unit in prange(len(slopes)):
+        total, slope = _F(0), slopes[unit]
+        for b in range(grad.shape[1]):
+            z, g = hidden[unit, b], grad[unit, b]
+            total += g * min(z, _F(0))
+            grad[unit, b] = g if z > _F(0) else slope * g
+        d_slopes[unit] = total
+
+
 class _Network(torch.autograd.Function):
     """Spins and their logits, (n, batch) both, from noise, with a gradient in the layers."""
 
@@ -104,21 +117,21 @@ class _Network(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, _, grad):
+        use_threads_of_torch()
         spins, hidden, weights, slopes = ctx.saved_tensors
         rows = [len(spins) * units for units in ctx.units]
-        hidden, slopes = hidden.split(rows[1:-1]), slopes.split(rows[1:-1])
+        d_weights, d_biases, d_slopes = [], [], torch.empty_like(slopes)
         weights = weights.split([inputs * outputs for inputs, outputs in pairwise(rows)])
-        d_weights, d_biases, d_slopes = [], [], [grad.new_empty(0)]
-        for weight, z, slope in reversed(list(zip(weights[1:], hidden, slopes, strict=True))):
+        parts = zip(*(each.split(rows[1:-1]) for each in (hidden, slopes, d_slopes)), strict=True)
+        for weight, (z, slope, d_slope) in reversed(list(zip(weights[1:], parts, strict=True))):
             # The layer whose inputs are the hidden units that were z before their PReLU.
             d_weights.insert(0, (grad @ prelu(z[None], slope)[0].T).flatten())
             d_biases.insert(0, grad.sum(1))
             grad = weight.view(len(grad), len(z)).T @ grad
-            d_slopes.insert(0, (grad * z.clamp(max=0)).sum(1))
-            grad = torch.where(z > 0, grad, slope[:, None] * grad)
+            _return_through_prelu(*map(as_array, (grad, z, slope, d_slope)))
         d_weights.insert(0, (grad @ spins.T).flatten())
         d_biases.insert(0, grad.sum(1))
-        return None, None, *map(torch.cat, (d_weights, d_biases, d_slopes))
+        return None, None, torch.cat(d_weights), torch.cat(d_biases), d_slopes
 
 
 def draw(noise, units, weights, biases, slopes):
@@ -136,9 +149,9 @@ def draw(noise, units, weights, biases, slopes):
 
 
 def compile_loops():
-    """Use the loop once, on a system of one spin."""
-    one = torch.ones(1)
-    draw(one[None], (1, 1, 1), torch.ones(2), torch.ones(2), one)
+    """Use both loops once, on a system of one spin."""
+    one, two = torch.ones(1), torch.ones(2, requires_grad=True)
+    draw(one[None], (1, 1, 1), two, two, one)[1].sum().backward()
 
 
 compile_in_another_process(__name__, _draw)
