@@ -89,6 +89,17 @@ def test_the_sk_networks_have_lost_a_part_of_one_instance_and_the_cavity_network
     assert not rare["Cavity"].any()
 
 
+def test_a_short_schedule_loses_more_of_an_instance_than_the_paper_s_and_all_but_cavity_lose():
+    tempered = runs.load(RESULTS / "sk_n200_s2_tempering")
+    lost = {}
+    for net in ("MADE_23_short", "MADE_23_paper", "MADE_23", "SK_2RSB", "Cavity"):
+        (ratio,) = log_ratios(runs.load(RESULTS / f"sk_n200_s2_{net}"), tempered).values()
+        lost[net] = (ratio > 5).mean()
+    assert lost["MADE_23_short"] > 1.1 * lost["MADE_23_paper"]
+    assert min(lost["MADE_23_paper"], lost["MADE_23"], lost["SK_2RSB"]) > 0.2
+    assert lost["Cavity"] == 0
+
+
 @pytest.mark.parametrize("n", [20, 50, 100, 200])
 def test_cw_n_has_no_error_from_samples(n):
     _, error = relative_error(n, "CW_N")
