@@ -42,14 +42,14 @@ def mean_errors(n):
     return errors
 
 
-@pytest.mark.parametrize(("n", "factor"), [(50, 5), (100, 5), (200, 3)])
+@pytest.mark.parametrize(("n", "factor"), [(50, 5), (100, 5), (200, 5)])
 def test_it_is_closer_than_every_replica_network(n, factor):
-    """By the factor where beta <= 1.5, and closer at all lower temperatures."""
+    """By the factor where beta <= 1.5, and by three at all lower temperatures."""
     errors = mean_errors(n)
     best = np.min([errors[name] for name in REPLICA_NETS if name in errors], 0)
     gain = best / errors["Cavity"]
     assert (gain[BETAS <= 1.5] > factor).all()
-    assert (gain > 1).all()
+    assert (gain > 3).all()
 
 
 @pytest.mark.parametrize("n", [50, 100, 200])
@@ -78,7 +78,9 @@ def test_its_weights_give_the_free_energy_of_a_hundred_spins_to_five_digits():
     assert np.mean(relative) < 1e-5
 
 
-@pytest.mark.parametrize(("n", "instances"), [(100, range(6, 11)), (200, [2, 3])])
+@pytest.mark.parametrize(
+    ("n", "instances"), [(50, range(1, 11)), (100, range(6, 11)), (200, range(1, 4))]
+)
 def test_it_has_lost_nothing_that_parallel_tempering_has_seen(n, instances):
     """The divergence in the other direction would be larger."""
     excess, errors = [], []

@@ -135,17 +135,19 @@ SK_NETS, MADE_NETS = ("SK_RS", "SK_1RSB", "SK_2RSB"), ("MADE_23", "MADE_32")
 ADAM = {net: f"{net}_adam" for net in ("1L", *SK_NETS)}
 
 
-def sk_errors(net, betas=(1.0, 1.5, 2.0), labels=ADAM):
-    """Relative errors against parallel tempering, means of instances 1, 2 and 3."""
+def sk_errors(net, betas=(1.0, 1.5, 2.0), labels=ADAM, n=50, instances=(1, 2, 3)):
+    """Relative errors against parallel tempering, means over the instances."""
     errors = []
-    for instance in (1, 2, 3):
+    for instance in instances:
         truth, data = (
-            runs.load(RESULTS / f"sk_n50_s{instance}_{name}").data
+            runs.load(RESULTS / f"sk_n{n}_s{instance}_{name}").data
             for name in ("tempering", labels.get(net, net))
         )
-        assert np.array_equal(truth["beta"], data["beta"])
-        rows = [np.argmin(abs(data["beta"] - beta)) for beta in betas]
-        errors.append(((data["f"] - truth["f"]) / abs(truth["f"]))[rows])
+        f, f_net = (
+            np.array([stored["f"][np.argmin(abs(stored["beta"] - beta))] for beta in betas])
+            for stored in (truth, data)
+        )
+        errors.append((f_net - f) / abs(f))
     return np.mean(errors, 0)
 
 
@@ -244,6 +246,49 @@ def test_every_tempering_run_mixed_and_is_precise(system):
     law, error = data["overlap_probability"][0], data["overlap_error"][0]
     asymmetry = abs(law[: n // 2].sum() - law[: n // 2 : -1].sum())
     assert asymmetry < 5 * np.sqrt((error**2).sum() * n)
+
+
+ALL_NETS = ("1L", *MADE_NETS, *SK_NETS)
+INSTANCES = {50: range(1, 11), 100: range(1, 11), 200: range(1, 4)}
+
+
+@pytest.mark.parametrize("n", INSTANCES)
+def test_the_sk_networks_lie_on_one_curve_and_the_others_above_it(n):
+    """At beta = 1, 1.5, 2; the MADE networks come close to it at the lowest temperature alone."""
+    errors = {net: sk_errors(net, labels=NATURAL, n=n, instances=INSTANCES[n]) for net in ALL_NETS}
+    sk = np.array([errors[net] for net in SK_NETS])
+    assert (np.ptp(sk, axis=0) < 1e-4).all()
+    assert (errors["1L"] > sk.max(0) + 5e-4).all()
+    for net in MADE_NETS:
+        assert (errors[net][:2] > sk.max(0)[:2] + 3e-4).all()
+        assert errors[net][2] > sk.max(0)[2]
+
+
+def test_the_error_of_the_best_replica_network_outgrows_all_differences_to_it():
+    """From less than the largest difference between networks at N = 50 to more at N = 200."""
+    ratio = {}
+    for n, instances in INSTANCES.items():
+        errors = [sk_errors(net, labels=NATURAL, n=n, instances=instances) for net in ALL_NETS]
+        ratio[n] = np.min(errors, 0) / np.ptp(errors, axis=0)
+    assert (ratio[50] < 1).all()
+    assert (ratio[200] > 1.3).all()
+
+
+def test_the_networks_of_200_spins_lack_small_overlaps_1l_most_and_the_cavity_network_not():
+    """Fig. 5 C: the weight below |q| = 0.3 at beta = 1.5, means of the three instances."""
+    weight = {}
+    q = 2 * np.arange(201) / 200 - 1
+    for net in (*ALL_NETS, "Cavity", "tempering"):
+        found = []
+        for instance in INSTANCES[200]:
+            data = runs.load(RESULTS / f"sk_n200_s{instance}_{net}").data
+            law = data["overlap_probability"][np.argmin(abs(data["overlap_beta"] - 1.5))]
+            found.append(law[abs(q) < 0.3].sum())
+        weight[net] = np.mean(found)
+    others = [weight[net] for net in (*MADE_NETS, *SK_NETS)]
+    assert weight["1L"] < 0.9 * min(others)
+    assert max(others) < weight["tempering"] / 2
+    assert weight["Cavity"] == pytest.approx(weight["tempering"], rel=0.05)
 
 
 @pytest.mark.parametrize("system", TEMPERED)
