@@ -55,23 +55,27 @@ def test_the_slopes_of_the_logits_are_those_of_automatic_differentiation(name):
 
 
 @pytest.mark.parametrize("k", [0, 1])
-def test_what_is_left_out_of_a_sparse_net_is_a_constant_beside_the_bias(k):
-    """On a lattice the log-sigmoids of the rows that the past has not reached are one number."""
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_what_is_left_out_of_a_sparse_net_is_a_constant_beside_the_bias(k, shuffled):
+    """The log-sigmoids of fields on which the past does not act are one number in every sample."""
     H = arnn.lattices.edwards_anderson(4, 3, 2, field=0.3)
+    if shuffled:  # the fields that move do not lie side by side then
+        order = torch.randperm(12, generator=torch.Generator().manual_seed(1))
+        H = arnn.PairwiseHamiltonian(H.couplings[order][:, order], H.fields[order])
     net, x = SKRSB(H, k, beta=0.9), exact.configurations(12)[::97]
-    reach = 3  # a row of three sites, counted from the spin after i
+    acted = arnn.lattices.fields_of_the_past(H)
     with torch.no_grad():
         for i in range(12):
-            start = net.pairs(i).start
-            owned = [index[1] for _, index in net.own_parameters(i)[1:]]
-            moved = net.own_parameters(i)[1][1][1].stop - start
-            assert owned == [slice(start, start + moved)] * (2 * k + 3)
-            assert moved == (min(reach - 1, 11 - i) if i > 0 else 0)
+            pairs = torch.arange(66)[net.pairs(i)]
+            owned = [torch.arange(66)[index[1]] for _, index in net.own_parameters(i)[1:]]
+            expected = [int(pairs[later - i - 1]) for later in acted[i]]
+            assert [own.tolist() for own in owned] == [expected] * (2 * k + 3)
+            others = [place for place in pairs.tolist() if place not in expected]
             before = net.logits(x)[:, i]
-            net.weights[0][:, start + moved : net.pairs(i).stop] = 0.7
+            net.weights[0][:, others] = 0.7
             change = net.logits(x)[:, i] - before
             assert change.max() - change.min() < 1e-13
-            assert change.abs().min() > 0.1 or start + moved == net.pairs(i).stop
+            assert change.abs().min() > 0.1 or not len(others)
 
 
 @pytest.mark.parametrize("name", NETS)

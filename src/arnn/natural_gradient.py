@@ -88,7 +88,7 @@ class NaturalGradient(Optimizer):
             for tensor, index in own:
                 part = tensor[index]
                 end = start + part.numel()
-                part.sub_(direction[start:end].view_as(part), alpha=lr)
+                tensor[index] = part.sub(direction[start:end].view_as(part), alpha=lr)
                 start = end
 
 

@@ -102,7 +102,7 @@ class AutoregressiveNet(nn.Module):
         Some may be left out if those that stay can do what they do.
 
         Returns:
-            A list of pairs (tensor, index): tensor[index] is a view of some of them.
+            A list of pairs (tensor, index): tensor[index] is some of them.
 
         Raises:
             TypeError: the net has not been given this; most share parameters among conditionals.

@@ -176,13 +176,16 @@ class SKRSB(AutoregressiveNet):
         return torch.stack(columns, dim=1)
 
     def _moved(self, i):
-        """How many of the spins after i there are up to the last one on which the past acts.
+        """The spins after i on which the past acts, and their places among the pairs.
 
-        The fields on those after it are zero in every sample, so that their log-sigmoids are a
+        The fields on the others are zero in every sample, so that their log-sigmoids are a
         constant, which b_i can be as well. On a lattice drawn row by row a row is left.
         """
-        moved = self.couplings[:i, i + 1 :].any(0).nonzero()
-        return int(moved[-1]) + 1 if len(moved) else 0
+        own = self.pairs(i)
+        acted = self.couplings[:i, i + 1 :].any(0).nonzero()[:, 0]
+        if len(acted) == self.n - 1 - i:  # slices are views, which cost no copy
+            return slice(i + 1, self.n), own
+        return acted + i + 1, acted + own.start
 
     def own_parameters(self, i):
         """As `AutoregressiveNet.own_parameters`: b_i and w_0, then w_1, b_1, w_2, b_2, ...
@@ -191,8 +194,7 @@ class SKRSB(AutoregressiveNet):
         """
         if self.couplings.requires_grad:
             return super().own_parameters(i)
-        start = self.pairs(i).start
-        own = (slice(None), slice(start, start + self._moved(i)))
+        own = (slice(None), self._moved(i)[1])
         own_layers = [(self.bias, slice(i, i + 1)), (self.weights[0], own)]
         for weight, bias in zip(list(self.weights)[1:], self.biases, strict=True):
             own_layers += [(weight, own), (bias, own)]
@@ -201,10 +203,9 @@ class SKRSB(AutoregressiveNet):
     @torch.no_grad()
     def logit_slopes(self, i, x):
         """As `AutoregressiveNet.logit_slopes`: the chain rule through the nested log-sigmoids."""
-        start, moved = self.pairs(i).start, self._moved(i)
-        own = slice(start, start + moved)
+        moved, own = self._moved(i)
         # Of each layer, from the outermost inwards: what goes in, and the slope of what comes out.
-        fields = self.couplings[:i, i + 1 : i + 1 + moved].T @ x.T[:i]
+        fields = self.couplings[:i, moved].T @ x.T[:i]
         inputs, slopes = [fields.expand(2, -1, -1)], []
         for bias, weight in zip(reversed(self.biases), reversed(self.weights), strict=False):
             u = torch.addcmul(bias[:, own, None], weight[:, own, None], inputs[0])
