@@ -76,6 +76,11 @@ def test_both_divergences_are_those_of_enumeration(sampled, tmp_path):
     assert found.beta == BETA
     assert abs(found.forward - forward) < 4 * found.forward_error
     assert abs(found.backward - backward) < 4 * found.backward_error
+    excess, error = found.excess()
+    assert abs(excess - (forward - backward)) < 4 * error
+    # The truth moves the two in opposite directions.
+    own = found.forward_error**2 + found.backward_error**2 - 2 * found.truth_error**2
+    assert error**2 == pytest.approx(own + (2 * found.truth_error) ** 2)
     # Errors so large that zero would pass, or the two could be exchanged, would show nothing.
     assert forward > 8 * found.forward_error
     assert backward > 8 * found.backward_error

@@ -14,13 +14,25 @@ from .tempering_run import TemperingRun
 
 
 class Divergences(NamedTuple):
-    """D(Q || P_B) and D(P_B || Q) at one temperature, in nats of the whole system, with errors."""
+    """D(Q || P_B) and D(P_B || Q) at one temperature, in nats of the whole system, with errors.
+
+    Both errors contain `truth_error`, that of beta F of the tempering run, which enters the two
+    with opposite signs.
+    """
 
     beta: float
     backward: float
     backward_error: float
     forward: float
     forward_error: float
+    truth_error: float
+
+    def excess(self):
+        """D(P_B || Q) - D(Q || P_B) and its error; for a Gaussian ln P_B/Q it is zero."""
+        # beta F comes in twice: (2 e)^2 in the square of the error, of which each has e^2.
+        shared = math.sqrt(2) * self.truth_error
+        error = math.hypot(self.backward_error, self.forward_error, shared)
+        return self.forward - self.backward, error
 
 
 def kept_spins(path, H):
@@ -107,7 +119,7 @@ def _divergences(beta, ratio, data, tempered):
     errors = scale * data["f_error"][here], of_replicas.std(ddof=1) / math.sqrt(len(of_replicas))
     noise = scale * truth["f_error"][there]
     backward_error, forward_error = (math.hypot(error, noise) for error in errors)
-    found = backward, backward_error, of_replicas.mean(), forward_error
+    found = backward, backward_error, of_replicas.mean(), forward_error, noise
     return Divergences(beta, *map(float, found))
 
 
