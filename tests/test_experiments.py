@@ -66,7 +66,7 @@ WRONG = {
     "n": [0, -1, 20.0, "20", True, None],
     "instance": [-1, 1.5, "1", 2**32],
     "couplings": ["x.txt", 3],  # without model "file"
-    "sign": ["+", "plus", None],
+    "sign": ["+", "plus"],
     "base": [0, 1, "0"],
     "coupling": [math.nan, math.inf, "1", None],
     "field": [math.nan, -math.inf, "0", None],

@@ -124,7 +124,7 @@ def test_fingerprints_tell_hamiltonians_apart_and_nothing_else():
         (np.zeros((2, 3)), None, r"couplings must be a square matrix, not .* shape \(2, 3\)"),
         (np.zeros(4), None, r"couplings must be a square matrix, not .* shape \(4,\)"),
         (np.zeros((0, 0)), None, "couplings must be for at least one spin"),
-        ([[0, 1], [2, 0]], None, r"must be symmetric, but J\[0, 1\] = 1 and J\[1, 0\] = 2"),
+        ([[0, 1], [2, 0]], None, r"must be symmetric, but J\[0, 1\] = 1\.0 and J\[1, 0\] = 2\.0"),
         ([[0, 1], [1, 3]], None, r"must have a zero diagonal, but J\[1, 1\] = 3"),
         ([[0, np.nan], [np.nan, 0]], None, "couplings must be finite"),
         ([[0, np.inf], [np.inf, 0]], None, "couplings must be finite"),

@@ -166,6 +166,12 @@ def test_a_flip_of_couplings_on_one_sublattice_changes_nothing():
 def test_wide_boundaries_and_wrong_temperatures_are_refused():
     with pytest.raises(ValueError, match="at most 22 spins, and there is one of 29"):
         lattices.log_partition(arnn.sherrington_kirkpatrick(30, 1), 1.0)
+    with pytest.raises(ValueError, match="at most 22 spins, and there is one of 30"):
+        TransferMatrix(lattices.edwards_anderson(4, 30, 1), 1.0)
+    with pytest.raises(
+        ValueError, match=r"the tables would hold 1\.9e\+09 numbers, .*log_partition"
+    ):
+        TransferMatrix(lattices.edwards_anderson(22, 22, 1), 1.0)
     with pytest.raises(ValueError, match="beta must be a positive finite number, not 0"):
         lattices.log_partition(lattices.edwards_anderson(3, 3, 1), 0)
 

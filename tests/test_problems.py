@@ -109,15 +109,32 @@ def test_labels_keep_the_order_of_the_source(tmp_path):
     assert found.labels == ["b", "a", "c"]
     assert found.H.couplings.tolist() == [[0, 1, 0], [1, 0, 1], [0, 1, 0]]
     problems.write(tmp_path / "x", found.H, base=1)
-    assert problems.load(tmp_path / "x", base=1).labels == [1, 2, 3]
+    assert problems.load(tmp_path / "x", sign="-", base=1).labels == [1, 2, 3]
 
 
 def test_comments_and_empty_lines_are_left_out(tmp_path):
     text = "# two spins\n\n2 1  # n, m\n0 1 -0.5\n1 2.0 # a field\n"
     (tmp_path / "x").write_text(text)
-    H = problems.load(tmp_path / "x", base=0).H
+    H = problems.load(tmp_path / "x", sign="-", base=0).H
     assert H.couplings.tolist() == [[0, -0.5], [-0.5, 0]]
     assert H.fields.tolist() == [0, 2]
+
+
+def test_tensors_are_taken_whatever_hangs_on_them():
+    values = torch.tensor([[0.0, 0.5], [0.5, 0.0]])
+    kinds = (values.clone().requires_grad_(), values.to(torch.bfloat16), values.to_sparse())
+    for kind in kinds:
+        H = problems.load(kind, fields=torch.ones(2, requires_grad=True)).H
+        assert H.couplings.tolist() == values.tolist()
+        assert H.fields.tolist() == [1, 1]
+
+
+def test_rounding_that_breaks_the_symmetry_is_told_from_a_wrong_matrix():
+    matrix = np.array([[0, 1 / 3], [1 / 3 + 1e-16, 0]])
+    with pytest.raises(ValueError, match=r"J\[0, 1\] = 0\.3333333333333333 .* take \(J \+ J\.T\)"):
+        problems.load(matrix)
+    with pytest.raises(ValueError, match=r"J\[1, 0\] = 2\.0$"):
+        problems.load(np.array([[0, 1.0], [2.0, 0]]))
 
 
 def test_the_type_is_the_one_asked_for():
@@ -143,7 +160,18 @@ WRONG_FILES = [
     ("3 1\n0 1 strong\n", r"x, line 2: 'strong' is not a number$"),
     ("3 1\n0 1 nan\n", r"x, line 2: 'nan' is not finite$"),
     ("3 1\n0 1 1.0 2.0\n", r"x, line 2: a row is `i j J` or `i h`, not '0 1 1\.0 2\.0'$"),
-    ("3 2\n0 1 1.0\n", r"x: the first line says 2 couplings, and there are 1$"),
+    (
+        "3 2\n0 1 1.0\n",
+        r"x, line 1: it says 2 couplings, and there are 1; rows `i h` do not count$",
+    ),
+    ("3 2\n0 1 1.0\n2 0.5\n", r"x, line 1: it says 2 couplings, and there are 1"),
+    ("3 1\n0 1 1_0\n", r"x, line 2: '1_0' is not a number$"),
+    ("3 1\n0 1_0 1.0\n", r"x, line 2: '1_0' is not the index of a spin$"),
+    ("1_0 1\n0 1 1.0\n", r"x, line 1: the first line is `n m`"),
+    ("3 1\n0 1 \uff11\n", r"x, line 2: '\uff11' is not a number$"),
+    ("3 1\n0 1 " + 60 * "9x" + "\n", r"x, line 2: '(9x){20}\.\.\.' is not a number$"),
+    ("100000 1\n0 1 1.0\n", r"x, line 1: the couplings of 100000 spins would be a matrix of 80 GB"),
+    ("9" * 400 + " 1\n0 1 1.0\n", r"x, line 1: the first line is `n m`"),
 ]
 
 
@@ -151,34 +179,65 @@ WRONG_FILES = [
 def test_a_wrong_file_is_refused_with_its_line(tmp_path, text, message):
     (tmp_path / "x").write_text(text)
     with pytest.raises(ValueError, match=message):
-        problems.load(tmp_path / "x", base=0)
+        problems.load(tmp_path / "x", sign="-", base=0)
 
 
 def test_with_base_one_the_first_spin_is_one(tmp_path):
     (tmp_path / "x").write_text("2 1\n0 1 1.0\n")
     with pytest.raises(ValueError, match="line 2: there is no spin 0; they go from 1 to 2"):
-        problems.load(tmp_path / "x", base=1)
+        problems.load(tmp_path / "x", sign="-", base=1)
 
 
 def test_a_file_that_is_no_text_is_refused(tmp_path):
-    (tmp_path / "x").write_bytes(b"\xff\xfe\x00\x80")
-    with pytest.raises(ValueError, match="x is not a text file"):
-        problems.load(tmp_path / "x", base=0)
-    with pytest.raises(OSError, match="No such file"):
-        problems.load(tmp_path / "missing", base=0)
+    (tmp_path / "x").write_bytes(b"2 1  # caf\xc3\xa9\n0 1 1.0  # caf\xe9\n")
+    with pytest.raises(ValueError, match=r"x, line 2: this is no text in UTF-8$"):
+        problems.load(tmp_path / "x", sign="-", base=0)
+    for name, reason in (("missing", "No such file or directory"), (".", "Is a directory")):
+        with pytest.raises(ValueError, match=rf"cannot be read: {reason}$"):
+            problems.load(tmp_path / name, sign="-", base=0)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_line_ends_and_the_mark_of_other_systems_are_taken(tmp_path, end, mark):
+    text = f"{mark}2 1{end}{end}0\t1 +.5e0 {end}"
+    (tmp_path / "x").write_bytes(text.encode())
+    H = problems.load(tmp_path / "x", sign="-", base=0).H
+    assert H.couplings.tolist() == [[0, 0.5], [0.5, 0]]
+
+
+def test_a_file_that_cannot_be_written_is_said_and_the_old_one_stays(tmp_path):
+    H = model()
+    with pytest.raises(ValueError, match=r"x cannot be written: No such file or directory$"):
+        problems.write(tmp_path / "folder" / "x", H)
+    with pytest.raises(ValueError, match=r"base must be 0 or 1"):
+        problems.write(tmp_path / "x", H, base=0.0)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
     ("source", "options", "message"),
     [
-        (np.zeros((2, 2)), {"sign": "x"}, 'sign must be "-" or "\\+", not \'x\''),
+        (np.zeros((2, 2)), {"sign": "x"}, 'sign must be "-" or "\\+", the sign of .*, not \'x\''),
+        ("couplings.txt", {"base": 0}, 'sign must be "-" or "\\+", the sign of .*, not None'),
+        (as_bqm(model()), {"sign": "-"}, 'the sign of a dimod model is "\\+"; leave it out'),
+        (dimod.QuadraticModel(), {}, "couplings cannot be read from QuadraticModel"),
+        (np.array([[0, 1j], [1j, 0]]), {}, "couplings must be real, not complex"),
+        (np.ma.masked_equal([[0.0, 2.0], [2.0, 0.0]], 2), {}, "couplings must not be masked"),
+        (np.zeros((2, 2)), {"fields": {0: 1.0}}, "fields must be an array of numbers"),
+        (np.zeros((2, 2)), {"fields": ["a", "b"]}, "fields must be an array of numbers"),
+        (np.zeros((2, 2)), {"dtype": torch.int64}, "dtype must be torch.float32 or torch.float64"),
+        (sparse.coo_array((30_000, 30_000)), {}, "30000 spins would be a matrix of 7 GB"),
+        (nx.Graph([(0, 1, {"weight": 2.0}), (1, 2)]), {}, "the edge 1, 2 has no `weight`"),
+        (nx.Graph([(0, 1, {"J": 2.0})]), {}, "the edge 0, 1 has no `weight`"),
         (np.zeros((2, 3)), {}, "couplings must be a square matrix"),
         ([[0, "a"], ["a", 0]], {}, "couplings must be an array of numbers"),
         (np.eye(3), {}, "couplings must have a zero diagonal"),
         (np.array([[0, 1.0], [2.0, 0]]), {}, "couplings must be symmetric"),
         (np.zeros((2, 2)), {"base": 1}, "base is given with text files only"),
-        ("couplings.txt", {}, "base must be 0 or 1, the index of the first spin, not None"),
-        ("couplings.txt", {"base": True}, "base must be 0 or 1"),
+        ("x.txt", {"sign": "-"}, "base must be 0 or 1, the index of the first spin, not None"),
+        ("x.txt", {"sign": "-", "base": True}, "base must be 0 or 1"),
+        ("x.txt", {"sign": "-", "base": 1.0}, "base must be 0 or 1"),
         (nx.Graph([(0, 1)]), {"fields": [1, 1]}, "fields are given beside arrays only"),
         (nx.DiGraph([(0, 1)]), {}, "the graph must be undirected"),
         (nx.MultiGraph([(0, 1)]), {}, "the graph must be undirected"),

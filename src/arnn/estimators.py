@@ -100,9 +100,10 @@ class Reweighted(NamedTuple):
 
 
 def reweighted(net, H, beta, samples=20_000, *, batch=2_000, generator=None):
-    """Unbiased averages from a biased net: each sample counts w = exp(-beta H) / Q times.
+    """Averages that no error of the net biases: each sample counts w = exp(-beta H) / Q times.
 
-    < O > = < w O >_Q / < w >_Q and Z = < w >_Q, which hold for every Q that is nowhere zero. The
+    < O > = < w O >_Q / < w >_Q and Z = < w >_Q, which hold for every Q that is nowhere zero. As a
+    ratio of two means the first has a bias of order 1 / samples, far below its error. The
     errors are those of these ratios to first order, sqrt(sum w^2 (O - < O >)^2) / sum w, and can be
     trusted only if `effective_samples`, (sum w)^2 / sum w^2, is large: what the net never draws
     shows in no weight.

@@ -1,22 +1,51 @@
 """The heavy runs of the book: their parameters, checked before any work, and what they do."""
 
 import math
+import os
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import InitVar, asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from . import equilibrium, estimators, problems, runs, training
-from .hamiltonians import as_count, as_finite, as_positive, curie_weiss, sherrington_kirkpatrick
+from .hamiltonians import (
+    PairwiseHamiltonian,
+    as_count,
+    as_finite,
+    as_positive,
+    curie_weiss,
+    sherrington_kirkpatrick,
+)
 from .nets import MADE, SKRSB, Cavity, CurieWeissInfinity, CurieWeissN, OneParameter, SingleLayer
-from .workflow import given_parameters, require_folder_name, require_one_of, run_once
+from .workflow import (
+    given_parameters,
+    require_folder_name,
+    require_known,
+    require_one_of,
+    run_once,
+)
 
 MODELS = ("curie_weiss", "sherrington_kirkpatrick", "file")
 NETS = ("1P", "1L", "MADE", "CW_N", "CW_inf", "SKRSB", "Cavity")
 OWN_CONDITIONALS = ("1L", "SKRSB", "Cavity")  # no conditional shares a parameter with another
+# What acts for some choices alone: the parameter that chooses, and its values.
+GOES_WITH = {
+    "instance": ("model", ("sherrington_kirkpatrick",)),
+    "couplings": ("model", ("file",)),
+    "sign": ("model", ("file",)),
+    "base": ("model", ("file",)),
+    "coupling": ("model", ("curie_weiss",)),
+    "field": ("model", ("curie_weiss",)),
+    "depth": ("net", ("MADE", "Cavity")),
+    "width": ("net", ("MADE",)),
+    "k": ("net", ("SKRSB",)),
+    "damping": ("optimiser", ("natural",)),
+    "refresh": ("optimiser", ("natural",)),
+}
+IMPLIED = {"sign": "-"}  # the convention of the package, which results of all models say
 # The initial weights of a net; the first is what it gets if init is None.
 INITS = {"SKRSB": ("physics", "paper"), "MADE": ("pytorch", "released")}
 # Estimates are made by generators of their own, far from the training seeds.
@@ -39,7 +68,7 @@ class FreeEnergyRun:
     n: int = 20  # of a file it is the number that the file says
     instance: int = 1  # seed of the couplings; Sherrington-Kirkpatrick only
     couplings: str | None = None  # path of a text file (`arnn.problems.read`); model "file" only
-    sign: str = "-"  # of its couplings and fields in the energy, or "+"
+    sign: str | None = None  # of its couplings and fields in the energy, "-" or "+"
     base: int | None = None  # the index of its first spin, 0 or 1
     coupling: float = 1.0  # Curie-Weiss only
     field: float = 0.0  # Curie-Weiss only
@@ -63,15 +92,15 @@ class FreeEnergyRun:
     tolerance: float | None = None
     samples: int = 20_000
     overlap_betas: tuple = ()
-    equilibrium: str | None = None  # a tempering result of the same couplings: its samples' ln Q
+    equilibrium: str | None = None  # a tempering result of the same SK instance: its samples' ln Q
     seed: int = 0
     dtype: str = "float32"
     device: str = "auto"
     threads: int = 0  # of the CPU; 0 leaves the choice to PyTorch
     output: str = "result"
+    hamiltonian: InitVar[PairwiseHamiltonian | None] = None  # what the file holds, if it is known
 
-    def __post_init__(self):
-        self._check_file()
+    def __post_init__(self, hamiltonian):
         for name, allowed in (
             ("model", MODELS),
             ("net", NETS),
@@ -81,6 +110,9 @@ class FreeEnergyRun:
             ("device", ("auto", "cpu", "cuda")),
         ):
             require_one_of(name, getattr(self, name), allowed)
+        self._check_what_goes_with_what()
+        if self.model == "file":
+            self._read_couplings(hamiltonian)
         for name in ("n", "depth", "width", "steps", "refresh"):
             as_count(name, getattr(self, name))
         for name in ("batch", "samples"):
@@ -97,15 +129,22 @@ class FreeEnergyRun:
         self._check_optional()
         self._check_combinations()
 
-    def _check_file(self):
-        if self.model != "file":
-            for name, unused in (("couplings", None), ("sign", "-"), ("base", None)):
-                if getattr(self, name) != unused:
-                    raise ValueError(f'{name} goes with model "file", not {self.model!r}')
-            return
+    def _check_what_goes_with_what(self):
+        for name, (chooser, values) in GOES_WITH.items():
+            chosen = getattr(self, chooser)
+            without_effect = (getattr(type(self), name), IMPLIED.get(name))
+            if chosen not in values and getattr(self, name) not in without_effect:
+                wanted = " or ".join(f'"{value}"' for value in values)
+                raise ValueError(f"{name} goes with {chooser} {wanted}, not {chosen!r}")
+
+    def _read_couplings(self, hamiltonian):
+        """Read the file, once: what it holds later is another run."""
         if not isinstance(self.couplings, str):
             raise ValueError(f"couplings must be the path of a file, not {self.couplings!r}")
-        object.__setattr__(self, "n", self.make_hamiltonian().n)
+        if hamiltonian is None:
+            hamiltonian = problems.load(self.couplings, sign=self.sign, base=self.base).H
+        object.__setattr__(self, "_couplings", hamiltonian)
+        object.__setattr__(self, "n", hamiltonian.n)
 
     def _check_optional(self):
         if self.init is not None:
@@ -158,11 +197,11 @@ class FreeEnergyRun:
         """What decides the result, as JSON values: all but where it runs and where it goes."""
         elsewhere = ("output", "threads", "device")
         values = {k: v for k, v in asdict(self).items() if k not in elsewhere}
-        chosen = {"init": self._chosen_init()}
+        # A file is what it holds, wherever it lies and whatever its convention.
+        chosen = {"init": self._chosen_init(), "sign": "-", "base": None}
         chosen["lr"] = training.STEP_SIZES[self.optimiser] if self.lr is None else self.lr
-        if self.model == "file":  # what it holds, wherever it lies
+        if self.model == "file":
             chosen["couplings"] = self.make_hamiltonian().fingerprint()
-            chosen |= {"sign": "-", "base": None}
         if self.equilibrium is not None:
             chosen["equilibrium"] = runs.verify(self.equilibrium)["sha256"]
         return values | chosen | {"overlap_betas": list(self.overlap_betas)}
@@ -185,19 +224,10 @@ class FreeEnergyRun:
         return torch.device(auto if self.device == "auto" else self.device)
 
     def make_hamiltonian(self):
-        """The Hamiltonian that the parameters describe.
-
-        Raises:
-            ValueError: the file of couplings cannot be read, or a line of it is wrong.
-        """
+        """The Hamiltonian that the parameters describe."""
         where = {"dtype": getattr(torch, self.dtype), "device": self.place()}
         if self.model == "file":
-            try:
-                H = problems.load(self.couplings, sign=self.sign, base=self.base).H
-            except OSError as error:
-                reason = error.strerror
-                raise ValueError(f"couplings {self.couplings} cannot be read: {reason}") from None
-            return H.to(**where)
+            return self._couplings.to(**where)
         if self.model == "curie_weiss":
             return curie_weiss(self.n, self.coupling, self.field, **where)
         return sherrington_kirkpatrick(self.n, self.instance, **where)
@@ -234,46 +264,102 @@ def run_free_energy(settings, *, progress=True):
             fit.
         FloatingPointError: training diverged; the last good checkpoint is kept.
     """
-
-    def work(checkpoint):
-        records = _train(settings, checkpoint, progress)
-        return _collect(records), sum(record["seconds"] for record in records)
-
-    return run_once(settings, work)
+    return run_once(settings, lambda checkpoint: _trained(settings, checkpoint, progress))
 
 
 def free_energy_of(
-    source, *, output=None, sign="-", fields=None, base=None, progress=True, **given
+    source, *, output=None, sign=None, fields=None, base=None, progress=True, **given
 ):
     """Train a net on couplings of your own, and estimate the free energy at each temperature.
 
         run = free_energy_of(couplings, net="SKRSB", k=1, optimiser="natural", steps=60)
         run.data["beta"], run.data["f"], run.data["f_error"]
 
+    Energies and f have the unit of the couplings, beta its inverse. Spins are in the order of
+    `arnn.problems.load(source).labels`. What is kept of the net are its samples, at `overlap_betas`
+    (`runs.unpack_spins`); to go on with a net itself, train it by
+    `arnn.training.minimise_free_energy`.
+
     Args:
-        source: an array, a SciPy sparse array, a networkx graph, a dimod model, or the path of a
-            text file; see `arnn.problems.load`, also for sign, fields and base.
-        output: the folder of the result; the couplings are written beside it as OUTPUT.couplings.
-            With None nothing is kept.
+        source: a PairwiseHamiltonian, an array, a SciPy sparse array, a networkx graph, a dimod
+            model, or the path of a text file; see `arnn.problems.load`, also for sign and base.
+        output: the folder of the result; the couplings are written beside it as OUTPUT.couplings, a
+            text file with sign "-" and base 0. With None nothing is kept.
+        fields: (n,), in the unit of the couplings; beside arrays only.
         progress: show a bar.
-        given: parameters of `FreeEnergyRun`, such as net, betas' grid, steps and batch.
+        given: parameters of `FreeEnergyRun`, such as net, beta_start, beta_end, beta_step, steps
+            and batch. Without them MADE is trained by the schedule of the paper, which takes long.
 
     Returns:
-        The `runs.Run`; all values are per spin. An offset of the source's energy is not in them.
+        The `runs.Run`; all values are per spin, in arrays with one entry for each temperature. An
+        offset of the source's energy is not in them.
 
     Raises:
-        ValueError: the source holds no pairwise model, or a parameter is wrong.
+        ValueError: the source holds no pairwise model, a parameter is wrong, unknown or without
+            effect, or the output cannot be written or holds something else.
         FloatingPointError: training diverged.
     """
     H = problems.load(source, sign=sign, fields=fields, base=base).H
     if output is None:
         with tempfile.TemporaryDirectory() as folder:
             return free_energy_of(H, output=f"{folder}/run", progress=progress, **given)
-    path = Path(f"{output}.couplings")
-    runs.require_writable(path)
-    problems.write(path, H)
-    own = {"model": "file", "couplings": str(path), "base": 0, "output": str(output)}
-    return run_free_energy(FreeEnergyRun.from_namespace(given | own), progress=progress)
+    if not isinstance(output, str | os.PathLike):
+        raise ValueError(f"output must be a folder's name, not {output!r}")
+    require_folder_name(os.fspath(output))
+    file = Path(output).with_name(Path(output).name + ".couplings")
+    own = {"model": "file", "couplings": str(file), "base": 0, "sign": "-"}
+    settings = FreeEnergyRun(
+        **own, output=os.fspath(output), hamiltonian=H, **_parameters_beside(own, given)
+    )
+
+    def work(checkpoint):
+        _keep_couplings(file, H)
+        return _trained(settings, checkpoint, progress)
+
+    return run_once(settings, work)
+
+
+def _parameters_beside(own, given):
+    """The parameters that a call gives, as plain values.
+
+    Raises:
+        ValueError: one is unknown, or the source says it.
+    """
+    require_known(FreeEnergyRun, given)
+    if "field" in given:
+        raise ValueError("field is that of the Curie-Weiss model; give `fields`, one for each spin")
+    for name in given:
+        if name in own or name == "n":
+            raise ValueError(f"{name} is not given here, since the source says it")
+    return {name: _plain(value) for name, value in given.items()}
+
+
+def _plain(value):
+    """Numbers and arrays of NumPy and PyTorch as those of Python."""
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+def _keep_couplings(file, H):
+    """Write the couplings of a result beside it; a file that is there already stays as it is.
+
+    Raises:
+        ValueError: it holds something else, or cannot be written.
+    """
+    if not file.exists():
+        problems.write(file, H)
+        return
+    try:
+        there = problems.load(file, sign="-", base=0).H.fingerprint()
+    except ValueError:
+        there = None
+    if there != H.fingerprint():
+        raise ValueError(f"{file} is there and holds something else; choose another output")
+
+
+def _trained(settings, checkpoint, progress):
+    """The data of a run, and the seconds that it took."""
+    records = _train(settings, checkpoint, progress)
+    return _collect(records), sum(record["seconds"] for record in records)
 
 
 def _train(settings, checkpoint, progress):

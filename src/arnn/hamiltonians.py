@@ -67,9 +67,11 @@ class PairwiseHamiltonian:
         _require_finite("couplings", couplings)
         if not torch.equal(couplings, couplings.T):
             i, j = torch.nonzero(couplings != couplings.T)[0].tolist()
+            one, other = float(couplings[i, j]), float(couplings[j, i])
+            cure = "; take (J + J.T) / 2" if math.isclose(one, other, rel_tol=1e-6) else ""
             raise ValueError(
-                "couplings must be symmetric, but "
-                f"J[{i}, {j}] = {couplings[i, j]:g} and J[{j}, {i}] = {couplings[j, i]:g}"
+                f"couplings must be symmetric, but J[{i}, {j}] = {one!r} and J[{j}, {i}] = "
+                f"{other!r}{cure}"
             )
         if couplings.diagonal().any():
             i = int(torch.nonzero(couplings.diagonal())[0])
@@ -208,7 +210,8 @@ def _as_tensor(name, values, dtype, device):
 
 def _require_finite(name, tensor):
     if not torch.isfinite(tensor).all():
-        raise ValueError(f"{name} must be finite, but hold NaN or infinity")
+        kind = str(tensor.dtype).removeprefix("torch.")
+        raise ValueError(f"{name} must be finite, but hold NaN or infinity in {kind}")
 
 
 def _checked_fields(fields, n, dtype, device):

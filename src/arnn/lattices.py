@@ -10,7 +10,7 @@ import numpy as np
 
 from .hamiltonians import PairwiseHamiltonian, as_count, as_positive
 
-MAX_BOUNDARY = 22  # 2^22 numbers in float64 are 32 MiB
+MAX_BOUNDARY = 22  # the 2^22 numbers of one table are 32 MiB in float64
 
 
 def square_lattice(horizontal, vertical, fields=None, *, dtype=None, device=None):
@@ -100,6 +100,22 @@ def boundaries(H):
     return [[s for s in range(i) if last[s] >= i] for i in range(H.n + 1)]
 
 
+def narrow_boundaries(H):
+    """As `boundaries`, if tables of all configurations of each can be made.
+
+    Raises:
+        ValueError: a boundary has more than 22 spins.
+    """
+    kept = boundaries(H)
+    widest = max(map(len, kept))
+    if widest > MAX_BOUNDARY:
+        raise ValueError(
+            f"the transfer matrix needs boundaries of at most {MAX_BOUNDARY} spins, and there is "
+            f"one of {widest}; another order of the spins may have smaller ones"
+        )
+    return kept
+
+
 def fields_of_the_past(H):
     """For each spin i, the later spins l on which the past acts, xi_il != 0 for some spins before.
 
@@ -134,13 +150,7 @@ def suffix_sums(H, beta):
     Raises:
         ValueError: beta is not positive and finite, or a boundary has more than 22 spins.
     """
-    beta, kept = as_positive("beta", beta), boundaries(H)
-    widest = max(map(len, kept))
-    if widest > MAX_BOUNDARY:
-        raise ValueError(
-            f"the transfer matrix needs boundaries of at most {MAX_BOUNDARY} spins, and there is "
-            f"one of {widest}; another order of the spins may have smaller ones"
-        )
+    beta, kept = as_positive("beta", beta), narrow_boundaries(H)
     couplings = beta * H.couplings.detach().cpu().double().numpy()
     fields = beta * H.fields.detach().cpu().double().numpy()
     table = np.zeros(())

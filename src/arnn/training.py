@@ -205,7 +205,7 @@ def _require_descent(means, deviations, beta, whose):
 def _stop(free_energy, beta, step, whose=""):
     raise FloatingPointError(
         f"the free energy{whose} became {free_energy:.6g} at beta = {beta:g}, step {step}; "
-        "try a smaller lr (the checkpoint of the last good temperature is kept)"
+        "try a smaller lr (a checkpoint, if one is kept, is that of the last good temperature)"
     )
 
 

@@ -26,7 +26,7 @@ def require_one_of(name, value, allowed):
 
 def require_folder_name(folder, name="output"):
     """Raise a ValueError that names the parameter unless `folder` is a text that can name one."""
-    if not isinstance(folder, str) or not folder:
+    if not isinstance(folder, str) or Path(folder).name in ("", ".."):
         raise ValueError(f"{name} must be a folder's name, not {folder!r}")
 
 
@@ -43,13 +43,18 @@ def given_parameters(run_class, namespace):
         for name, value in namespace.items()
         if isinstance(value, PLAIN) and not name.startswith("_") and name not in ("In", "Out")
     }
+    require_known(run_class, given)
+    return given
+
+
+def require_known(run_class, given):
+    """Raise a ValueError that names the first of the given names that is no parameter."""
     known = {field.name for field in fields(run_class)}
     unknown = sorted(set(given) - known)
     if unknown:
         raise ValueError(
             f"unknown parameter {unknown[0]!r}; the parameters are {', '.join(sorted(known))}"
         )
-    return given
 
 
 def run_once(settings, work):

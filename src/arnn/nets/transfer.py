@@ -4,8 +4,10 @@ import numpy as np
 import torch
 
 from ..hamiltonians import as_positive
-from ..lattices import boundaries, suffix_sums
+from ..lattices import narrow_boundaries, suffix_sums
 from .base import AutoregressiveNet
+
+MOST_NUMBERS = 500_000_000  # 4 GB in float64
 
 
 class TransferMatrix(AutoregressiveNet):
@@ -18,7 +20,8 @@ class TransferMatrix(AutoregressiveNet):
         logit_i = 2 beta (h_i + xi_ii) + ln T_{i+1}(x_i = +1) - ln T_{i+1}(x_i = -1).
 
     There is nothing to train. On a lattice of L columns the tables hold about n 2^L numbers, where
-    the H2-ARNN has n 2^n.
+    the H2-ARNN has n 2^n. All are kept, and three times their memory is needed while they are
+    summed.
 
     Args:
         H: a PairwiseHamiltonian with boundaries of at most 22 spins; the net takes its dtype and
@@ -26,13 +29,19 @@ class TransferMatrix(AutoregressiveNet):
         beta: inverse temperature.
 
     Raises:
-        ValueError: beta is not positive and finite, or a boundary is larger.
+        ValueError: beta is not positive and finite, a boundary is larger, or the tables hold more
+            than 5e8 numbers.
     """
 
     def __init__(self, H, beta):
         super().__init__(H.n, dtype=H.dtype, device=H.device)
-        self._H, self._kept = H, boundaries(H)
+        self._H, self._kept = H, narrow_boundaries(H)
         sizes = [2 ** len(kept) for kept in self._kept[1:]]
+        if sum(sizes) > MOST_NUMBERS:
+            raise ValueError(
+                f"the tables would hold {sum(sizes):.1e} numbers, and {MOST_NUMBERS:.1e} are the "
+                "most; `arnn.lattices.log_partition` keeps one table at a time"
+            )
         self._starts = np.concatenate([[0], np.cumsum(sizes)]).tolist()
         where = {"dtype": H.dtype, "device": H.device}
         self.register_buffer("couplings", H.couplings.clone())
