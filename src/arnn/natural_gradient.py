@@ -36,7 +36,7 @@ class NaturalGradient(Optimizer):
 
     Args:
         net: an AutoregressiveNet with `own_parameters` and `logit_slopes`: SKRSB with a fixed first
-            layer, or SingleLayer.
+            layer, SingleLayer, or Cavity.
         lr: step size, between 0 and 1; at 1 a quadratic free energy would be minimised in one step.
         damping: added to the eigenvalues of each block. It keeps directions that the samples do
             not determine from moving far; too small a value loses the training.
