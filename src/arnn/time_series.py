@@ -144,8 +144,9 @@ def mean_with_error(series):
 def doubling_means(series):
     """Averages over the windows [0,1), [1,2), [2,4), [4,8), ... of a series that starts unmixed.
 
-    In equilibrium all windows agree; the series is long enough if at least its last two do, and
-    its first half must then be thrown away.
+    In equilibrium all windows agree. As long as two successive windows differ by more than their
+    errors, the series is too short, and everything before the windows that agree must be thrown
+    away.
 
     Args:
         series: (chains, samples), recorded from the very start, at least two chains.
