@@ -67,7 +67,7 @@ def test_exact_optimum_at_beta_1_3(net, n, error):
 
 def test_fisher_matrices_of_the_first_step_serve_a_whole_temperature():
     """The training of SK_2RSB that measures them once against the one that does three times."""
-    names = ("sk_n100_s3_SK_2RSB_refresh_60", "sk_n100_s3_SK_2RSB")
+    names = ("sk_n100_s3_SK_2RSB", "sk_n100_s3_SK_2RSB_refresh_20")
     once, thrice = (runs.load(RESULTS / name).data for name in names)
     error = np.hypot(once["f_error"], thrice["f_error"])
     assert (abs(once["f"] - thrice["f"]) < 4 * error).all()
