@@ -1,5 +1,8 @@
 """Couplings from every source give the same energies, and what is wrong is said with its place."""
 
+import errno
+import os
+
 import dimod
 import networkx as nx
 import numpy as np
@@ -206,13 +209,23 @@ def test_line_ends_and_the_mark_of_other_systems_are_taken(tmp_path, end, mark):
     assert H.couplings.tolist() == [[0, 0.5], [0.5, 0]]
 
 
-def test_a_file_that_cannot_be_written_is_said_and_the_old_one_stays(tmp_path):
+def test_a_file_that_cannot_be_written_is_said_and_the_old_one_stays(tmp_path, monkeypatch):
     H = model()
     with pytest.raises(ValueError, match=r"x cannot be written: No such file or directory$"):
         problems.write(tmp_path / "folder" / "x", H)
+    problems.write(tmp_path / "x", H)
+    old = (tmp_path / "x").read_bytes()
     with pytest.raises(ValueError, match=r"base must be 0 or 1"):
-        problems.write(tmp_path / "x", H, base=0.0)
-    assert not list(tmp_path.iterdir())
+        problems.write(tmp_path / "x", model(1), base=0.0)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ValueError, match=r"x cannot be written: No space left on device$"):
+        problems.write(tmp_path / "x", model(1))
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+    assert (tmp_path / "x").read_bytes() == old
 
 
 @pytest.mark.parametrize(
