@@ -114,6 +114,13 @@ def test_a_missing_folder_is_said_at_once(tmp_path):
         missing.load(OneParameter(4))
 
 
+def test_a_folder_in_the_way_is_said_and_left_alone(tmp_path):
+    (tmp_path / "checkpoint.partial").mkdir()
+    with pytest.raises(ValueError, match=r"checkpoint cannot be written: Is a directory$"):
+        saved(tmp_path / "checkpoint")
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.partial"]
+
+
 def test_a_kill_while_writing_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "checkpoint"
     saved(path)

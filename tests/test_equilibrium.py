@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import arnn
-from arnn import equilibrium, exact, experiments, runs
+from arnn import equilibrium, exact, records, runs
 from arnn.experiments import FreeEnergyRun, run_free_energy
 from arnn.tempering_run import TemperingRun, run_tempering
 
@@ -137,6 +137,6 @@ def test_what_is_no_set_of_samples_is_refused(sampled, tmp_path):
 def test_a_result_has_ln_q_of_the_temperatures_at_which_it_was_judged():
     record = {"beta": 1.0, "curve": (), "seconds": 0.0, "f": 0.0}
     judged = [record | {"equilibrium_log_prob": torch.full((3,), float(k))} for k in range(2)]
-    data = experiments._collect([record, *judged])
+    data = records._collect([record, *judged])
     assert data["equilibrium_beta"].tolist() == [1.0, 1.0]
     assert np.array_equal(data["equilibrium_log_prob"], [[0.0] * 3, [1.0] * 3])

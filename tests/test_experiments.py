@@ -19,7 +19,7 @@ import torch
 from papermill.exceptions import PapermillExecutionError
 
 import arnn
-from arnn import estimators, exact, experiments, runs
+from arnn import estimators, exact, records, runs
 from arnn.checkpoints import unsealed
 from arnn.experiments import FreeEnergyRun, run_free_energy
 
@@ -249,7 +249,7 @@ def test_the_kept_samples_are_those_of_the_estimates(tmp_path):
     assert data["kept_spins"].dtype == np.uint8
     for row, beta in enumerate(run.overlap_betas):
         x = runs.unpack_spins(data["kept_spins"][row], 11)
-        law = estimators.overlap_distribution(x, blocks=experiments.OVERLAP_BLOCKS)
+        law = estimators.overlap_distribution(x, blocks=records.OVERLAP_BLOCKS)
         np.testing.assert_allclose(law.probability, data["overlap_probability"][row], atol=1e-12)
         H = arnn.sherrington_kirkpatrick(11, 1)
         f = (torch.as_tensor(data["kept_log_prob"][row]) / beta + H.energy(x)) / 11
@@ -341,7 +341,7 @@ def test_a_damaged_result_is_refused_and_not_written_over(tmp_path):
 
 def test_an_output_below_a_file_is_refused_before_training(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
-    monkeypatch.setattr("arnn.experiments._train", None)  # calling it would be a TypeError
+    monkeypatch.setattr("arnn.records._train", None)  # calling it would be a TypeError
     with pytest.raises(ValueError, match=r"output .*file/result cannot be written"):
         run_free_energy(small(tmp_path / "file" / "result"), progress=False)
     assert left_in(tmp_path) == ["file"]

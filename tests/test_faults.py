@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import faults
-from arnn import experiments, runs
+from arnn import records, runs
 from arnn.checkpoints import sealed
 from arnn.experiments import FreeEnergyRun, run_free_energy
 
@@ -59,7 +59,7 @@ class StopError(Exception):
 
 def stopped(run, monkeypatch):
     """Do a run up to its second temperature; returns the path of the checkpoint it leaves."""
-    whole = experiments._estimates
+    whole = records._estimates
 
     def until_the_second(settings, net, H, beta, index):
         if index:
@@ -67,7 +67,7 @@ def stopped(run, monkeypatch):
         return whole(settings, net, H, beta, index)
 
     with monkeypatch.context() as patch:
-        patch.setattr(experiments, "_estimates", until_the_second)
+        patch.setattr(records, "_estimates", until_the_second)
         with pytest.raises(StopError):
             run_free_energy(run, progress=False)
     return Path(run.output + ".checkpoint")
@@ -89,7 +89,7 @@ def test_a_full_disk_is_said_and_costs_the_temperature_in_progress_alone(tmp_pat
 
 
 def test_a_folder_that_cannot_be_written_is_said_before_any_work(monkeypatch):
-    monkeypatch.setattr(experiments, "_train", None)  # calling it is a TypeError
+    monkeypatch.setattr(records, "_train", None)  # calling it is a TypeError
     with pytest.raises(ValueError, match=r"^output /proc/result cannot be written: "):
         run_free_energy(toy(Path("/proc")), progress=False)
 

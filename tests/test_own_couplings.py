@@ -67,7 +67,7 @@ def test_one_call_for_a_graph_leaves_nothing_behind(model, tmp_path, monkeypatch
 def test_one_call_that_is_repeated_is_not_done_twice(model, tmp_path, monkeypatch):
     options = {"fields": model.fields, "net": "1L", "progress": False} | SCHEDULE
     first = free_energy_of(model.couplings, output=tmp_path / "run", **options)
-    monkeypatch.setattr("arnn.experiments._train", None)  # calling it is a TypeError
+    monkeypatch.setattr("arnn.records._train", None)  # calling it is a TypeError
     again = free_energy_of(model.couplings, output=tmp_path / "run", **options)
     assert again.manifest == first.manifest
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run", "run.couplings"]

@@ -7,6 +7,7 @@ knows of which run it is, and is refused by any other.
 import hashlib
 import io
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -126,5 +127,6 @@ def write_whole(path, content):
             os.fsync(file.fileno())
         os.replace(partial, path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # a folder of that name is not ours to remove
+            partial.unlink()
         raise ValueError(f"{path} cannot be written: {error.strerror}") from None
