@@ -134,3 +134,28 @@ def test_a_net_of_another_size_is_refused():
 def test_a_wrong_beta_is_refused(beta):
     with pytest.raises(ValueError, match="beta must be a positive finite number"):
         partial_sums.free_energy(OneParameter(4), arnn.curie_weiss(4), beta)
+
+
+@few
+@given(**models)
+def test_fisher_information_is_that_of_enumeration(n, beta, coupling, field, seed):
+    """The mean square of the score over all configurations, entry by entry."""
+    configurations = exact.configurations(n)
+    for net in trainable_nets(n, beta, coupling, field, seed):
+        trained = [p for p in net.parameters() if p.requires_grad]
+        mean_square = [torch.zeros_like(p) for p in trained]
+        for x in configurations:
+            log_q = net.log_prob(x[None])[0]
+            for total, score in zip(mean_square, torch.autograd.grad(log_q, trained), strict=True):
+                total += log_q.detach().exp() * score**2
+        for p, expected in zip(trained, mean_square, strict=True):
+            found = partial_sums.fisher_information(net, p)
+            torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-14)
+
+
+def test_fisher_information_needs_a_parameter_of_each_spin_or_of_all():
+    net = OneParameter(4)
+    with pytest.raises(ValueError, match=r"a parameter must be \(n,\) or \(\), not \(2, 2\)$"):
+        partial_sums.fisher_information(net, torch.zeros(2, 2))
+    with pytest.raises(TypeError, match="the net must see only the sum of the past"):
+        partial_sums.fisher_information(SingleLayer(4), torch.zeros(4))

@@ -151,6 +151,36 @@ def test_the_exact_optimum_is_one_for_enumeration_too():
                 assert worse >= result.kl - 1e-12
 
 
+def test_exact_training_ends_in_the_same_minimum_from_every_start():
+    """The shared weight bends F a million times more than the others, and must not stop them."""
+    n, beta = 200, 2.0
+    H, found = arnn.curie_weiss(n), []
+    for init in ("analytic", "zero", "random"):
+        net = CurieWeissInfinity(n, beta, train_shared=True, init="analytic")
+        with torch.no_grad():
+            net.omega1.mul_(init != "zero")
+            if init == "random":
+                net.omega1.add_(torch.randn(n, generator=torch.Generator().manual_seed(1)))
+        found.append(training.minimise_exact_free_energy(net, H, [1.2, beta])[-1]["kl"])
+    assert found == pytest.approx([4.5925e-4] * 3, rel=1e-4)
+
+
+def test_1p_has_more_than_one_minimum():
+    """With a large fourth weight the first three spins decide; annealing ends higher (Fig. 4)."""
+    n, beta = 400, 1.5
+    kl = []
+    for fourth in (None, 8.0):
+        net = OneParameter(n)
+        with torch.no_grad():
+            net.omega.copy_(2 * beta * (n - 1) / n / torch.arange(n).clamp(min=1))
+            if fourth:
+                net.omega[3] = fourth
+        record = training.minimise_exact_free_energy(net, arnn.curie_weiss(n), [beta])[-1]
+        assert record["gradient"] < 1e-5  # a minimum, not a training that was stopped
+        kl.append(record["kl"])
+    assert kl == pytest.approx([0.64267, 0.61912], rel=1e-4)
+
+
 def test_training_by_samples_approaches_the_exact_optimum():
     H, beta = arnn.curie_weiss(10), 1.2
     best, net = OneParameter(10), OneParameter(10)

@@ -103,6 +103,37 @@ def free_energy(net, H, beta):
     return VariationalFreeEnergy(value, value + log_z)
 
 
+def fisher_information(net, parameter):
+    """The exact Fisher information of each entry of a parameter of a SumNet.
+
+    That of an entry is the sum of pi_i(S) p (1-p) (d logit_i(S)/d entry)^2 over S, with pi_i of
+    `sum_distributions`, and over the conditionals i that it acts on.
+
+    Args:
+        net: a SumNet.
+        parameter: one of its parameters, (n,) with an entry for each conditional, or () if all
+            conditionals share it.
+
+    Returns:
+        A tensor of the parameter's shape.
+
+    Raises:
+        TypeError: the net is not a SumNet.
+        ValueError: the parameter has another shape.
+    """
+    _require_sum_net(net)
+    if parameter.shape not in ((), (net.n,)):
+        raise ValueError(f"a parameter must be (n,) or (), not {tuple(parameter.shape)}")
+    table = net.logit_table()
+    upstream = torch.zeros_like(table, requires_grad=True)
+    (pulled,) = torch.autograd.grad(table, parameter, upstream, create_graph=True)
+    # Backwards twice is forwards: the change of each logit when all entries grow at the same rate.
+    (slopes,) = torch.autograd.grad(pulled.sum(), upstream)
+    weight = sum_distributions(net)[:-1, :-1] * torch.sigmoid(table) * torch.sigmoid(-table)
+    by_conditional = (weight.detach() * slopes**2).sum(1)
+    return by_conditional if parameter.ndim else by_conditional.sum()
+
+
 def _require_sum_net(net):
     if not isinstance(net, SumNet):
         raise TypeError(
