@@ -18,6 +18,10 @@ MADE = {
     "samples": (FreeEnergyRun(**SK, **SPINS), run_free_energy),
     "identity": (FreeEnergyRun(**TRAINED, n=9), run_free_energy),
     "exact": (FreeEnergyRun(**TRAINED, n=9, net="1P", method="exact"), run_free_energy),
+    "exact, sampled": (
+        FreeEnergyRun(**TRAINED, n=9, net="1P", method="exact", **SPINS),
+        run_free_energy,
+    ),
     "tempering": (TemperingRun(n=9, samples=4000, **SPINS), run_tempering),
     "inverse": (
         InverseRun(n=9, samples=120, held_out=40, truth_samples=50, steps=40, evaluations=4),
@@ -25,7 +29,13 @@ MADE = {
     ),
 }
 # For each a number that verify works out, and one that a wrong manifest could have.
-STORED = {"samples": "f", "identity": "f", "exact": "f", "tempering": "energy"}
+STORED = {
+    "samples": "f",
+    "identity": "f",
+    "exact": "f",
+    "exact, sampled": "f",
+    "tempering": "energy",
+}
 OTHER = {"samples": ("instance", 2), "exact": ("coupling", 1.1), "tempering": ("instance", 2)}
 
 
@@ -50,7 +60,7 @@ def saved(result, path, **data):
 @pytest.mark.parametrize("name", MADE)
 def test_a_good_result_passes(results, name, tmp_path):
     number = verify.verify(saved(results[name], tmp_path / "x"))
-    assert number.from_samples == (name in ("samples", "tempering"))
+    assert number.from_samples == (name in ("samples", "exact, sampled", "tempering"))
 
 
 @pytest.mark.parametrize("name", STORED)
