@@ -13,7 +13,7 @@ RUNS_BIN := .venv-runs/bin
 INSTALLED := .venv/.installed
 RUNS_INSTALLED := .venv-runs/.installed
 SITE := _build/html
-# For Snakemake, such as RUNS_FLAGS="--config device=cuda" or "--profile book/runs/profiles/slurm"
+# For Snakemake, such as RUNS_FLAGS="--cores 2 --config device=cuda" or "--profile book/runs/profiles/slurm"
 RUNS_FLAGS ?= --cores $(JOBS)
 BUILD := $(BIN)/jupyter-book build book --config _config.yml --path-output .
 
@@ -86,13 +86,13 @@ nbval: $(INSTALLED)
 
 # Exactly what a reader's site is, but from nothing, so that no page of an older build remains.
 strict: $(INSTALLED)
-	rm -rf _build
+	rm -rf $(SITE) _build/.doctrees _build/.jupyter_cache
 	$(BUILD) --all --quiet -W -n --keep-going
 
 browser:
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup tests/browser
 
-clean: ## delete what was built; the installed .venv stays
+clean: ## delete what was built, checkpoints of runs included; the installed .venv stays
 	rm -rf _build .pytest_cache .ruff_cache .hypothesis
 	find . -name '.venv*' -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -print0 | xargs -0 rm -rf
 

@@ -368,10 +368,28 @@ def test_the_checkpoint_of_another_run_is_refused(tmp_path, monkeypatch):
 
 
 def test_diverging_training_leaves_no_result(tmp_path):
-    run = small(tmp_path / "result", lr=1e30, first_steps=1)
-    with pytest.raises(FloatingPointError, match="the free energy became nan at beta = 1"):
+    run = small(tmp_path / "result", lr=1e30)
+    with pytest.raises(FloatingPointError, match=r"the free energy became nan at beta = 0.5, step"):
         run_free_energy(run, progress=False)
-    assert left_in(tmp_path) == ["result.checkpoint"]
+    assert left_in(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("lost", "message"),
+    [
+        ({"net": "MADE", "lr": 1e30, "steps": 1}, "nan after the last step at beta = 1"),
+        (
+            {"net": "CW_inf", "method": "exact", "coupling": 1e308},
+            "the exact free energy became nan at beta = 1",
+        ),
+    ],
+)
+def test_what_only_the_last_step_or_an_exact_sum_has_lost_is_not_saved(tmp_path, lost, message):
+    settings = {"n": 8, "beta_start": 1.0, "beta_end": 1.0, "samples": 100, "batch": 50} | lost
+    run = FreeEnergyRun(**settings, output=str(tmp_path / "result"))
+    with pytest.raises(FloatingPointError, match=message):
+        run_free_energy(run, progress=False)
+    assert left_in(tmp_path) == []
 
 
 # ---- A kill ------------------------------------------------------------------------------------

@@ -89,7 +89,7 @@ def block_convolution(x, beta, variance, m):
 
 
 def fit_convolution(beta, q, m=(), *, steps=None, x=_GRID):
-    """Least-squares fit of `gaussian_convolution` by nested log-sigmoids (SI Eqs. 46, 47).
+    """Least-squares fit of `gaussian_convolution` by log-sigmoids (SI Eq. (46), SI Eq. (47)).
 
     Args:
         beta, q, m: the convolution.

@@ -32,7 +32,7 @@ class FreeEnergyEstimate(NamedTuple):
 def free_energy(net, H, beta, samples=20_000, *, batch=2_000, generator=None):
     """The free energy per spin of a net, from fresh samples x with ln Q(x).
 
-    Variational: f = < ln Q / beta + H > / n over x ~ Q (Paper Eq. 1). Importance-sampled:
+    Variational: f = < ln Q / beta + H > / n over x ~ Q (Paper Eq. (1)). Importance-sampled:
     Z = < w >, w = exp(-beta H) / Q, hence f = -ln < w > / (beta n); its error is that of < w >
     to first order and can be trusted only if `effective_samples`, (sum w)^2 / sum w^2, is large.
 

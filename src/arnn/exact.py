@@ -29,7 +29,7 @@ class Thermodynamics(NamedTuple):
 class VariationalFreeEnergy(NamedTuple):
     """The dimensionless variational free energy beta F of a net, and its divergence from P_B.
 
-    Both are scalar tensors for the whole system, which add up: beta F = kl - ln Z (Paper Eq. 1).
+    Both are scalar tensors for the whole system, which add up: beta F = kl - ln Z (Paper Eq. (1)).
     """
 
     beta_free_energy: torch.Tensor
@@ -114,7 +114,7 @@ def conditional_logits(H, beta, x):
 
 
 def variational_free_energy(net, H, beta):
-    """beta F of a net (Paper Eq. 1, second term of the right side) and its KL divergence, exactly.
+    """beta F of a net (Paper Eq. (1), second term on the right) and its KL divergence, exactly.
 
     Both are scalars for the whole system and differentiable in the net's parameters, which gives
     the gradient that the score-function estimator must agree with.
@@ -147,7 +147,7 @@ def _curie_weiss_log_weights(n, beta, coupling, field):
 
 
 def curie_weiss_log_partition(n, beta, coupling=1.0, field=0.0):
-    """ln Z of the Curie-Weiss model at finite n, a float (SI Eqs. 12, 13, corrected).
+    """ln Z of the Curie-Weiss model at finite n, a float (SI Eq. (12), SI Eq. (13), corrected).
 
     Raises:
         ValueError: n is not a positive integer, beta not positive, coupling or field not finite.

@@ -44,7 +44,7 @@ def _checked_float(name, value, accept, wanted):
 
 
 class PairwiseHamiltonian:
-    """The energy of n spins with pairwise couplings and external fields (Paper, text above Eq. 5).
+    """The energy of n spins with pairwise couplings and fields (Paper, text above Eq. (5)).
 
     Args:
         couplings: array or tensor (n, n), symmetric, zero diagonal. Energies have the units of J.
@@ -148,7 +148,7 @@ class CurieWeiss(PairwiseHamiltonian):
         )
 
     def energy_of_sum(self, total):
-        """H as a function of the sum of all spins (SI Eq. 13); any shape in, the same shape out."""
+        """H as a function of the sum of all spins (SI Eq. (13)); returns the shape of `total`."""
         return -self.coupling / (2 * self.n) * (total**2 - self.n) - self.field * total
 
     def energy(self, x):
@@ -184,7 +184,7 @@ def curie_weiss(n, coupling=1.0, field=0.0, *, dtype=torch.float64, device=None)
 
 
 def sherrington_kirkpatrick(n, seed, *, dtype=torch.float64, device=None):
-    """The SK model (Paper Eq. 16): J_ij normal with mean 0 and variance 1/n, no fields.
+    """The SK model (Paper Eq. (16)): J_ij normal with mean 0 and variance 1/n, no fields.
 
     The couplings are drawn row by row below the diagonal from NumPy's legacy generator, as in the
     runs released with the paper (Biazzo, h2arnn, 2023), so `seed` names the same instance here.

@@ -87,7 +87,7 @@ def boundaries(H):
     """For each place i = 0 ... n, the spins before i that are coupled to spin i or a later one.
 
     All that the spins from i on see of the past is these: the conditional of spin i is a function
-    of the spins of boundary i alone (Paper Eq. 5). Spins and places are counted from 0.
+    of the spins of boundary i alone (Paper Eq. (5)). Spins and places are counted from 0.
 
     Args:
         H: a PairwiseHamiltonian with couplings (n, n).
@@ -120,7 +120,7 @@ def fields_of_the_past(H):
     """For each spin i, the later spins l on which the past acts, xi_il != 0 for some spins before.
 
     A net with a Hamiltonian works out a function of each of these fields; all other fields are zero
-    in every sample (Paper Eq. 9).
+    in every sample (Paper Eq. (9)).
 
     Args:
         H: a PairwiseHamiltonian with couplings (n, n).

@@ -1,4 +1,4 @@
-"""Maximum-likelihood training of a net from samples (SI Eq. 48), beside held-out samples."""
+"""Maximum-likelihood training of a net from samples (SI Eq. (48)), beside held-out samples."""
 
 import copy
 import hashlib

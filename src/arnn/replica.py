@@ -92,7 +92,7 @@ def free_energy(beta, steps=0, *, field=0.0):
 
 
 def log_rho(beta, fields, n, q, m=()):
-    """The replica expression of ln rho at given order parameters (SI Eqs. 26 and 35, corrected).
+    """ln rho by replicas, at given order parameters (SI Eq. (26), SI Eq. (35), corrected).
 
     Args:
         beta: inverse temperature.

@@ -271,6 +271,7 @@ def minimise_exact_free_energy(
     Raises:
         TypeError, ValueError: as `arnn.partial_sums.free_energy`, or a parameter is out of range,
             or the checkpoint is damaged or of another run.
+        FloatingPointError: the free energy is no longer finite.
     """
     betas = _checked_betas(betas)
     trainable = [p for p in net.parameters() if p.requires_grad]
@@ -294,6 +295,7 @@ def minimise_exact_free_energy(
 
 def _minimise_exactly(net, H, beta, trainable, iterations):
     """One temperature of `minimise_exact_free_energy`."""
+    _finite_free_energy(net, H, beta)  # before L-BFGS, which has no sentence for it
     units = [_unit(net, parameter) for parameter in trainable]
     scaled = [(p.detach() / u).requires_grad_() for p, u in zip(trainable, units, strict=True)]
     optimiser = LBFGS(
@@ -321,9 +323,16 @@ def _minimise_exactly(net, H, beta, trainable, iterations):
 
     optimiser.step(evaluate)
     to_the_net()
-    value, kl = partial_sums.free_energy(net, H, beta)
+    value, kl = _finite_free_energy(net, H, beta)
     gradient = max(float(values.grad.abs().max()) for values in scaled)
     return {"f": value.item() / (beta * net.n), "kl": kl.item(), "gradient": gradient}
+
+
+def _finite_free_energy(net, H, beta):
+    value, kl = partial_sums.free_energy(net, H, beta)
+    if not value.isfinite():
+        raise FloatingPointError(f"the exact free energy became {value.item()} at beta = {beta:g}")
+    return value, kl
 
 
 def _unit(net, parameter):

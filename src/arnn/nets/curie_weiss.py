@@ -9,7 +9,7 @@ from .base import SumNet
 
 
 class CurieWeissN(SumNet):
-    """CW_N: the exact conditionals of the Curie-Weiss model (Paper Eqs. 11-14, corrected).
+    """CW_N: the exact conditionals of the Curie-Weiss model (Paper Eq. (11), corrected).
 
     Every number is analytic; nothing is trained.
 
@@ -32,7 +32,7 @@ class CurieWeissN(SumNet):
         self.beta.fill_(as_positive("beta", beta))
 
     def hidden_layer(self, i):
-        """Biases b+_k, b-_k (Paper Eq. 13) and weights w_k (Paper Eq. 14) of spin i, each (n-i,).
+        """Biases b+_k, b-_k (Paper Eq. (13)), weights w_k (Paper Eq. (14)) of spin i, each (n-i,).
 
         k = 0..n-1-i counts the down spins among the later ones, whose sum is M_k = n-1-i-2k.
         """
@@ -90,7 +90,7 @@ class CurieWeissN(SumNet):
 
 
 def limit_weights(n, beta, coupling=1.0, field=0.0):
-    """The analytic omega1 of CW_inf, 2 beta J (1 - i/n) m_beta, i = 1..n (Paper Eq. 15, corrected).
+    """omega1 of CW_inf, 2 beta J (1 - i/n) m_beta for i = 1..n (Paper Eq. (15), corrected).
 
     Args:
         n, beta, coupling, field: the model; m_beta is its magnetisation per spin for n -> infinity.
@@ -107,7 +107,7 @@ def limit_weights(n, beta, coupling=1.0, field=0.0):
 
 
 class CurieWeissInfinity(SumNet):
-    """CW_inf: logit_i = 2 beta h + omega0 S + omega1_i sgn(S), sgn(0) = 0 (Paper, above Eq. 15).
+    """CW_inf: logit_i = 2 beta h + omega0 S + omega1_i sgn(S), sgn(0) = 0 (Paper, above Eq. (15)).
 
     Args:
         n, beta, coupling, field: the model; J_ij = coupling / n.

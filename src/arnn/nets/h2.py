@@ -1,4 +1,4 @@
-"""The H2-ARNN: the Boltzmann distribution of pairwise spins as a network (Paper Eqs. 5-10)."""
+"""The H2-ARNN: the Boltzmann distribution of pairwise spins as a network (Paper Eq. (5))."""
 
 import torch
 
@@ -12,10 +12,11 @@ MAX_ACTIVATIONS = 2**24
 
 
 class H2ARNN(AutoregressiveNet):
-    """The exact autoregressive net of exp(-beta H)/Z, exponentially wide (Paper Eq. 7, corrected).
+    """The exact net of exp(-beta H)/Z, exponentially wide (Paper Eq. (7), corrected).
 
     Its state is the output of the first layer, the fields xi_l = sum_s J_sl x_s that the spins
-    drawn so far exert on every later spin l (Paper Eqs. 8 and 9), updated by Paper Eq. (10).
+    drawn so far exert on spin i (Paper Eq. (8)) and on every later spin l (Paper Eq. (9)); each new
+    spin updates them by Paper Eq. (10).
 
     Args:
         H: a PairwiseHamiltonian of at most 20 spins; the net takes its dtype and device.
@@ -41,7 +42,7 @@ class H2ARNN(AutoregressiveNet):
         self.beta.fill_(as_positive("beta", beta))
 
     def second_layer(self, i):
-        """Weights w_c and biases b+_c, b-_c of the hidden layer of spin i (Paper, below Eq. 9).
+        """Weights w_c and biases b+_c, b-_c of the hidden layer of spin i (Paper, below Eq. (9)).
 
         One hidden unit per configuration c of the spins after i.
 
@@ -62,7 +63,7 @@ class H2ARNN(AutoregressiveNet):
         )
 
     def log_rho(self, i, later_fields):
-        """ln rho+ and ln rho- (Paper Eq. 6), each (batch,), at the fields xi (batch, n-1-i)."""
+        """ln rho+ and ln rho- (Paper Eq. (6)), each (batch,), at the fields xi (batch, n-1-i)."""
         weights, b_plus, b_minus = self.second_layer(i)
         plus, minus = [], []
         for fields in later_fields.split(max(1, MAX_ACTIVATIONS // len(weights))):
