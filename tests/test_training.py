@@ -9,7 +9,7 @@ import torch
 import arnn
 from arnn import exact, partial_sums, training
 from arnn.checkpoints import unsealed
-from arnn.nets import MADE, CurieWeissInfinity, CurieWeissN, OneParameter, SingleLayer
+from arnn.nets import MADE, CurieWeissInfinity, CurieWeissN, OneParameter, SingleLayer, SumNet
 
 
 def random_hamiltonian(n, seed):
@@ -163,6 +163,23 @@ def test_exact_training_ends_in_the_same_minimum_from_every_start():
                 net.omega1.add_(torch.randn(n, generator=torch.Generator().manual_seed(1)))
         found.append(training.minimise_exact_free_energy(net, H, [1.2, beta])[-1]["kl"])
     assert found == pytest.approx([4.5925e-4] * 3, rel=1e-4)
+
+
+def test_exact_training_takes_parameters_of_any_shape():
+    """1P with its weights in a column, which has no units, ends in the same minimum."""
+
+    class Column(SumNet):
+        def __init__(self, n):
+            super().__init__(n)
+            self.omega = torch.nn.Parameter(torch.zeros(n, 1, dtype=self.dtype))
+
+        def logit_of_sum(self, i, total):
+            return self.omega[i, 0] * total
+
+    H, kl = arnn.curie_weiss(8), []
+    for net in (OneParameter(8), Column(8)):
+        kl.append(training.minimise_exact_free_energy(net, H, [0.5, 1.2])[-1]["kl"])
+    assert kl[0] == pytest.approx(kl[1], rel=1e-6)
 
 
 def test_1p_has_more_than_one_minimum():

@@ -253,8 +253,8 @@ def minimise_exact_free_energy(
     """Anneal a net of the partial sum to the exact minimum of beta F, without sampling.
 
     L-BFGS on `arnn.partial_sums.free_energy`, whose value and gradient carry no noise, with each
-    parameter in units of its Fisher information to the power -1/2 at the start of a temperature.
-    The net is changed in place; it should be in float64.
+    parameter of each spin, or of all, in units of its Fisher information to the power -1/2 at the
+    start of a temperature. The net is changed in place; it should be in float64.
 
     Args:
         net: a SumNet with trainable parameters.
@@ -339,7 +339,9 @@ def _unit(net, parameter):
     """Changes of a parameter by its units move the net by amounts of the same order.
 
     Without them a weight that acts on large sums, or on all spins, bends the free energy a
-    thousand times more than others, and L-BFGS stops before it is at the minimum.
+    million times more than others, and L-BFGS stops before it is at the minimum.
     """
+    if parameter.shape not in ((), (net.n,)):
+        return torch.ones_like(parameter)
     information = partial_sums.fisher_information(net, parameter)
     return torch.where(information > 0, information, 1.0).rsqrt()  # zero: it never acts
