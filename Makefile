@@ -86,7 +86,7 @@ nbval: $(INSTALLED)
 
 # Exactly what a reader's site is, but from nothing, so that no page of an older build remains.
 strict: $(INSTALLED)
-	rm -rf $(SITE) _build/.doctrees _build/.jupyter_cache
+	rm -rf $(SITE) _build/.doctrees _build/jupyter_execute
 	$(BUILD) --all --quiet -W -n --keep-going
 
 browser:
