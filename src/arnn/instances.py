@@ -230,7 +230,7 @@ def _train_at(together, energies, optimiser, generators, schedule, index):
             means[r].append(mean / scale)
             deviations[r].append(deviation / scale)
             if not math.isfinite(mean):
-                _stop(means[r][-1], beta, step, f" of nets[{r}]")
+                _stop(means[r][-1], beta, f"step {step}", f" of nets[{r}]")
     return [
         _learning_curves(*curves, beta, f" of nets[{r}]")
         for r, curves in enumerate(zip(means, deviations, strict=True))

@@ -91,7 +91,8 @@ def minimise_free_energy(
         identity: a dict of plain values that must agree too for a checkpoint to be of this run,
             such as what after_temperature depends on.
         after_temperature: called as f(net, beta, index) with the trained net; the dict of numbers
-            and tensors that it returns joins the record.
+            and tensors that it returns joins the record. An `f` in it, F/n from fresh samples, is
+            what tells whether the last step has lost the training.
         progress: show a bar.
 
     Returns:
@@ -129,6 +130,7 @@ def minimise_free_energy(
             record |= _train_at(net, H, optimiser, generator, schedule, index)
             if after_temperature is not None:
                 record |= after_temperature(net, betas[index], index)
+                _require_last_step(record)
             records.append(record)
             saved.save(records, net, optimiser, generator)
             bar.set_postfix(_summary(record))
@@ -156,7 +158,7 @@ def _train_at(net, H, optimiser, generator, schedule, index):
         means.append(float(cost.mean()) / (beta * net.n))
         deviations.append(float(cost.std()) / (beta * net.n))
         if not math.isfinite(means[-1]):
-            _stop(means[-1], beta, step)
+            _stop(means[-1], beta, f"step {step}")
         optimiser.zero_grad()
         loss.backward()
         # The matrices are measured anew at each temperature, so that no checkpoint need hold them.
@@ -198,13 +200,25 @@ def _require_descent(means, deviations, beta, whose):
         return
     last = means[-max(1, len(means) // 10) :]
     end = sum(last) / len(last)
-    if end > means[0] + 5 * deviations[0] + 0.05 * abs(means[0]):
-        _stop(end, beta, len(means) - 1, whose)
+    if end > _highest_end(means[0], deviations[0]):
+        _stop(end, beta, f"step {len(means) - 1}", whose)
 
 
-def _stop(free_energy, beta, step, whose=""):
+def _require_last_step(record):
+    """The same of the net as it is: each batch of the curve was drawn before its step."""
+    if "f" in record and len(record["curve"]):
+        start, deviation = float(record["curve"][0]), float(record["curve_std"][0])
+        if not record["f"] <= _highest_end(start, deviation):  # also where it is no number
+            _stop(record["f"], record["beta"], "after the last step")
+
+
+def _highest_end(start, deviation):
+    return start + 5 * deviation + 0.05 * abs(start)
+
+
+def _stop(free_energy, beta, when, whose=""):
     raise FloatingPointError(
-        f"the free energy{whose} became {free_energy:.6g} at beta = {beta:g}, step {step}; "
+        f"the free energy{whose} became {free_energy:.6g} at beta = {beta:g}, {when}; "
         "try a smaller lr (a checkpoint, if one is kept, is that of the last good temperature)"
     )
 
