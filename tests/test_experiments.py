@@ -21,7 +21,7 @@ from papermill.exceptions import PapermillExecutionError
 import arnn
 from arnn import estimators, exact, records, runs
 from arnn.checkpoints import unsealed
-from arnn.experiments import FreeEnergyRun, run_free_energy
+from arnn.experiments import FreeEnergyRun, run_free_energy, trained_net
 
 BOOK = Path(__file__).resolve().parent.parent / "book"
 NOTEBOOK, RESULTS = BOOK / "runs" / "free_energy.ipynb", BOOK / "results"
@@ -91,6 +91,7 @@ WRONG = {
     "samples": [0, 1, 2e4, None],
     "overlap_betas": [[0.123], ["x"], "all", 1.3, None],
     "equilibrium": ["", 3],
+    "keep_net": [0, 1, "yes", None],
     "seed": [-1, 0.5, "0", 2**32, None],
     "dtype": ["float16", "double", None],
     "device": ["gpu", 0, None],
@@ -395,6 +396,54 @@ def test_what_only_the_last_step_or_an_exact_sum_has_lost_is_not_saved(tmp_path,
     with pytest.raises(FloatingPointError, match=message):
         run_free_energy(run, progress=False)
     assert left_in(tmp_path) == []
+
+
+# ---- The net itself ----------------------------------------------------------------------------
+
+EVERY_NET = {
+    "1P": {},
+    "1P, exact": {"net": "1P", "method": "exact"},
+    "1L": {"optimiser": "natural"},
+    "MADE": {"init": "released"},
+    "CW_N": {},
+    "CW_inf": {},
+    "SKRSB": {"k": 1, "optimiser": "natural", "model": "sherrington_kirkpatrick"},
+    "SKRSB, paper": {"net": "SKRSB", "init": "paper", "model": "sherrington_kirkpatrick"},
+    "Cavity": {"dtype": "float64", "model": "sherrington_kirkpatrick"},
+}
+
+
+@pytest.mark.parametrize("name", EVERY_NET)
+def test_the_net_that_is_kept_gives_the_samples_their_probabilities(tmp_path, name):
+    given = {"net": name} | EVERY_NET[name] | {"overlap_betas": (1.0, 1.5), "keep_net": True}
+    run = run_free_energy(small(tmp_path / "result", **given), progress=False)
+    net = trained_net(runs.load(tmp_path / "result"))
+    of_the_first, of_the_last = (
+        net.log_prob(runs.unpack_spins(spins, net.n).to(net.dtype)).detach().float().numpy()
+        for spins in run.data["kept_spins"]
+    )
+    assert of_the_last == pytest.approx(run.data["kept_log_prob"][1], abs=1e-4)
+    assert np.abs(of_the_first - run.data["kept_log_prob"][0]).max() > 1e-2  # it was another net
+
+
+def test_a_run_that_was_taken_up_keeps_the_same_net(tmp_path):
+    whole = run_free_energy(small(tmp_path / "whole", keep_net=True), progress=False)
+    interrupted = small(tmp_path / "result", keep_net=True)
+    checkpoint = tmp_path / "result.checkpoint"
+    records.trained(interrupted, checkpoint, progress=False)  # a kill before the result is saved
+    again = run_free_energy(interrupted, progress=False)
+    kept = [name for name in whole.data if name.startswith("net.")]
+    assert kept
+    for name in kept:
+        assert (again.data[name] == whole.data[name]).all()
+
+
+def test_a_run_that_kept_no_net_says_so(tmp_path):
+    run = run_free_energy(small(tmp_path / "result"), progress=False)
+    with pytest.raises(ValueError, match="the run has kept no net; ask for it with keep_net=True"):
+        trained_net(run)
+    with pytest.raises(ValueError, match="holds another run: its keep_net is False, not True"):
+        run_free_energy(small(tmp_path / "result", keep_net=True), progress=False)
 
 
 # ---- A kill ------------------------------------------------------------------------------------

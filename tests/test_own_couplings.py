@@ -8,8 +8,8 @@ import pytest
 import torch
 
 import arnn
-from arnn import exact, problems
-from arnn.experiments import FreeEnergyRun, free_energy_of, run_free_energy
+from arnn import estimators, exact, problems
+from arnn.experiments import FreeEnergyRun, free_energy_of, run_free_energy, trained_net
 from arnn.nets import SKRSB
 
 SCHEDULE = {"beta_start": 0.5, "beta_end": 1.0, "beta_step": 0.25, "batch": 300, "samples": 4000}
@@ -62,6 +62,34 @@ def test_one_call_for_a_graph_leaves_nothing_behind(model, tmp_path, monkeypatch
     run = free_energy_of(graph, net="SKRSB", progress=False, **SCHEDULE)
     check_against_enumeration(run.data, model)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("options", NETS, ids=lambda options: options["net"])
+def test_the_net_can_be_had_and_gives_the_magnetisations(model, options):
+    source = {"fields": -model.fields, "sign": "+"}
+    kept = {"keep_net": True, "progress": False} | SCHEDULE | options
+    run = free_energy_of(-model.couplings, **source, **kept)
+    net = trained_net(run, -model.couplings, **source)
+    draw = torch.Generator().manual_seed(1)
+    found = estimators.reweighted(net, model.to(dtype=net.dtype), 1.0, 40_000, generator=draw)
+    true = exact.thermodynamics(model, 1.0).magnetisations
+    assert ((found.magnetisation - true) / found.magnetisation_error).abs().max() < 4.5
+    assert found.effective_samples > 0.9 * found.samples
+
+
+def test_the_net_of_a_run_is_not_taken_for_that_of_other_couplings(model, tmp_path):
+    own = {"net": "SKRSB", "progress": False, "keep_net": True} | SCHEDULE | {"steps": 1}
+    run = free_energy_of(model, **own)
+    for other in (model.couplings, -model.couplings):  # both without the fields
+        with pytest.raises(ValueError, match="the run is one of other couplings or fields"):
+            trained_net(run, other)
+    with pytest.raises(ValueError, match="a run of model file needs its couplings"):
+        trained_net(run)
+    settings = FreeEnergyRun(
+        n=8, keep_net=True, **(SCHEDULE | {"steps": 1}), output=str(tmp_path / "run")
+    )
+    with pytest.raises(ValueError, match="model curie_weiss has no couplings of your own"):
+        trained_net(run_free_energy(settings, progress=False), model)
 
 
 def test_one_call_that_is_repeated_is_not_done_twice(model, tmp_path, monkeypatch):

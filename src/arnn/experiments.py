@@ -88,6 +88,7 @@ class FreeEnergyRun:
     samples: int = 20_000
     overlap_betas: tuple = ()
     equilibrium: str | None = None  # a tempering result of the same SK instance: its samples' ln Q
+    keep_net: bool = False  # whether the result holds the net of the last beta (`trained_net`)
     seed: int = 0
     dtype: str = "float32"
     device: str = "auto"
@@ -121,6 +122,8 @@ class FreeEnergyRun:
             as_positive(name, getattr(self, name))
         for name in ("coupling", "field"):
             as_finite(name, getattr(self, name))
+        if not isinstance(self.keep_net, bool):
+            raise ValueError(f"keep_net must be True or False, not {self.keep_net!r}")
         self._check_optional()
         self._check_combinations()
 
@@ -271,9 +274,10 @@ def free_energy_of(
         run.data["beta"], run.data["f"], run.data["f_error"]
 
     Energies and f have the unit of the couplings, beta its inverse. Spins are in the order of
-    `arnn.problems.load(source).labels`. What is kept of the net are its samples, at `overlap_betas`
-    (`runs.unpack_spins`); to go on with a net itself, train it by
-    `arnn.training.minimise_free_energy`.
+    `arnn.problems.load(source).labels`. To go on with the net itself, ask for it:
+
+        run = free_energy_of(couplings, net="SKRSB", optimiser="natural", steps=60, keep_net=True)
+        net = trained_net(run, couplings)  # at the last temperature
 
     Args:
         source: a PairwiseHamiltonian, an array, a SciPy sparse array, a networkx graph, a dimod
@@ -312,6 +316,40 @@ def free_energy_of(
         return records.trained(settings, checkpoint, progress)
 
     return run_once(settings, work)
+
+
+def trained_net(run, source=None, *, sign=None, fields=None, base=None):
+    """The net of a finished run with `keep_net`, as it was at the last temperature.
+
+    Args:
+        run: the `runs.Run` that `free_energy_of`, `run_free_energy` or `runs.load` returned.
+        source, sign, fields, base: the couplings, as in `free_energy_of`, where they are your own.
+
+    Returns:
+        An AutoregressiveNet of the run's dtype, on the device that `device="auto"` stands for.
+
+    Raises:
+        ValueError: the run has kept no net, or is not one of a net on these couplings.
+    """
+    state = {
+        name.removeprefix(records.NET): torch.from_numpy(values)
+        for name, values in run.data.items()
+        if name.startswith(records.NET)
+    }
+    if not state:
+        raise ValueError("the run has kept no net; ask for it with keep_net=True")
+    parameters, H = run.manifest["parameters"], None
+    if (parameters["model"] == "file") != (source is not None):
+        needed = "needs its couplings" if source is None else "has no couplings of your own"
+        raise ValueError(f"a run of model {parameters['model']} {needed}")
+    if source is not None:
+        H = problems.load(source, sign=sign, fields=fields, base=base).H
+    settings = FreeEnergyRun(**parameters, hamiltonian=H)
+    if H is not None and settings.make_hamiltonian().fingerprint() != parameters["couplings"]:
+        raise ValueError("the run is one of other couplings or fields")
+    net = settings.make_net()
+    net.load_state_dict(state)
+    return net
 
 
 def _parameters_beside(own, given):

@@ -10,6 +10,7 @@ from . import equilibrium, estimators, runs, training
 # Estimates are made by generators of their own, far from the training seeds.
 ESTIMATE_SEED = 1_000_003
 OVERLAP_BLOCKS = 20  # of samples, for the error of the overlap distribution
+NET = "net."  # before the names of the net's tensors in the data of a run that keeps it
 
 
 def trained(settings, checkpoint, progress):
@@ -19,12 +20,16 @@ def trained(settings, checkpoint, progress):
         ValueError: the checkpoint or the equilibrium samples do not fit the run.
         FloatingPointError: training diverged.
     """
-    records = _train(settings, checkpoint, progress)
-    return _collect(records), sum(record["seconds"] for record in records)
+    net = settings.make_net()
+    records = _train(net, settings, checkpoint, progress)
+    data = _collect(records)
+    if settings.keep_net:
+        data |= {NET + name: value.cpu().numpy() for name, value in net.state_dict().items()}
+    return data, sum(record["seconds"] for record in records)
 
 
-def _train(settings, checkpoint, progress):
-    net, H = settings.make_net(), settings.make_hamiltonian()
+def _train(net, settings, checkpoint, progress):
+    H = settings.make_hamiltonian()
     judges = _equilibrium_spins(settings, H)
     last = [time.monotonic()]
 
