@@ -12,7 +12,7 @@ from arnn.nets import SKRSB, Cavity
 RESULTS = Path(__file__).resolve().parent.parent / "book" / "results"
 BETAS = np.round(np.arange(0.9, 2.05, 0.1), 10)
 REPLICA_NETS = ("SK_RS", "SK_1RSB", "SK_2RSB")
-AT_200 = range(1, 6)  # the instances of 200 spins; SK_1RSB and SK_2RSB have the first three
+AT_200 = range(1, 9)  # the instances of 200 spins; SK_1RSB and SK_2RSB have the first three
 
 
 def stored(n, instance, name):
@@ -55,14 +55,14 @@ def test_it_is_closer_than_every_replica_network(n, instances, nets):
 
 
 @pytest.mark.parametrize(
-    ("n", "instances", "share"), [(100, range(1, 11), 1 / 3), (200, AT_200, 0.36)]
+    ("n", "instances", "few", "share"), [(100, range(1, 11), 1, 1 / 3), (200, AT_200, 2, 0.43)]
 )
-def test_one_instance_has_a_large_part_of_the_mean_error_at_beta_2(n, instances, share):
+def test_few_instances_have_a_large_part_of_the_mean_error_at_beta_2(n, instances, few, share):
     errors = []
     for s in instances:
         f, true = (at(stored(n, s, name), 2.0) for name in ("Cavity", "tempering"))
         errors.append((f - true) / abs(true))
-    assert max(errors) / sum(errors) == pytest.approx(share, abs=0.03)
+    assert sum(sorted(errors)[-few:]) / sum(errors) == pytest.approx(share, abs=0.03)
 
 
 def test_the_deeper_sk_networks_of_200_spins_are_hardly_below_sk_rs():
