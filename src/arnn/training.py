@@ -205,7 +205,10 @@ def _require_descent(means, deviations, beta, whose):
 
 
 def _require_last_step(record):
-    """The same of the net as it is: each batch of the curve was drawn before its step."""
+    """As `_require_descent`, by the f of the net as it is now.
+
+    Each batch of the curve was drawn before its step, so the last step shows in none of them.
+    """
     if "f" in record and len(record["curve"]):
         start, deviation = float(record["curve"][0]), float(record["curve_std"][0])
         if not record["f"] <= _highest_end(start, deviation):  # also where it is no number
