@@ -333,6 +333,21 @@ def test_a_lost_training_stops_all_and_names_the_net():
     assert torch.equal(numbers(nets[1]), numbers(moved(fresh(models)[1], BETAS[0])))
 
 
+def test_an_f_after_the_last_step_that_is_far_above_its_start_stops_all(tmp_path):
+    """As in a training alone: the curve ends before the last step."""
+    models, checkpoint = some_models(2), tmp_path / "state"
+
+    def lost_at_the_second(net, beta, index):
+        return {"f": 10.0 if net is nets[1] and index else -10.0}
+
+    nets = fresh(models)
+    options = OPTIONS | {"after_temperature": lost_at_the_second}
+    message = r"of nets\[1\] became 10 at beta = 1, after the last step"
+    with pytest.raises(FloatingPointError, match=message):
+        instances.minimise_free_energies(nets, models, BETAS, checkpoint=checkpoint, **options)
+    assert len(unsealed(checkpoint.read_bytes())["records"][0]) == 1
+
+
 # ---- Wrong input -------------------------------------------------------------------------------
 
 

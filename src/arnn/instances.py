@@ -18,6 +18,7 @@ from .nets import SKRSB
 from .training import (
     STEP_SIZES,
     _checked_schedule,
+    _found_after,
     _learning_curves,
     _make_optimiser,
     _paced,
@@ -83,7 +84,8 @@ def minimise_free_energies(
             or of another run.
         FloatingPointError: the free energy of a net, which is named as nets[r], is no longer
             finite, or ends a temperature far above where it began it. All nets then are as they
-            entered that temperature; the checkpoint of the last good one stays.
+            entered that temperature, unless an `f` of after_temperature alone tells of it; the
+            checkpoint of the last good one stays.
     """
     nets, models = _as_list("nets", nets), _as_list("models", models)
     _require_alike(nets)
@@ -106,10 +108,9 @@ def minimise_free_energies(
             together.take_from(nets)
             curves = _train_at(together, energies, optimiser, generators, schedule, index)
             together.give_to(nets)
-            for net, past, found in zip(nets, records, curves, strict=True):
-                record = {"beta": betas[index]} | found
-                if after_temperature is not None:
-                    record |= after_temperature(net, betas[index], index)
+            for r, (net, past, curve) in enumerate(zip(nets, records, curves, strict=True)):
+                record = {"beta": betas[index]} | curve
+                record |= _found_after(after_temperature, net, record, index, f" of nets[{r}]")
                 past.append(record)
             saved.save(records, all_nets, optimiser, generators)
             bar.set_postfix(beta=f"{betas[index]:.2f}")

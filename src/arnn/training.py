@@ -128,9 +128,7 @@ def minimise_free_energy(
             record = {"beta": betas[index]}
             net.set_beta(betas[index])
             record |= _train_at(net, H, optimiser, generator, schedule, index)
-            if after_temperature is not None:
-                record |= after_temperature(net, betas[index], index)
-                _require_last_step(record)
+            record |= _found_after(after_temperature, net, record, index)
             records.append(record)
             saved.save(records, net, optimiser, generator)
             bar.set_postfix(_summary(record))
@@ -204,15 +202,19 @@ def _require_descent(means, deviations, beta, whose):
         _stop(end, beta, f"step {len(means) - 1}", whose)
 
 
-def _require_last_step(record):
-    """As `_require_descent`, by the f of the net as it is now.
+def _found_after(after_temperature, net, record, index, whose=""):
+    """What after_temperature returns, if its f is no sign of a training that is lost.
 
     Each batch of the curve was drawn before its step, so the last step shows in none of them.
     """
-    if "f" in record and len(record["curve"]):
+    if after_temperature is None:
+        return {}
+    found = after_temperature(net, record["beta"], index)
+    if "f" in found and len(record["curve"]):
         start, deviation = float(record["curve"][0]), float(record["curve_std"][0])
-        if not record["f"] <= _highest_end(start, deviation):  # also where it is no number
-            _stop(record["f"], record["beta"], "after the last step")
+        if not found["f"] <= _highest_end(start, deviation):  # also where it is no number
+            _stop(found["f"], record["beta"], "after the last step", whose)
+    return found
 
 
 def _highest_end(start, deviation):
