@@ -230,13 +230,14 @@ def test_natural_trainings_of_sk_1rsb_reach_the_released_free_energies():
 
 # ---- All sizes and instances (Chapter 12) -------------------------------------------------------
 
-TEMPERED = [path.name.removesuffix("_tempering") for path in FOLDERS if "tempering" in path.name]
+TEMPERINGS = [path.name for path in FOLDERS if "tempering" in path.name]
+TEMPERED = [name.removesuffix("_tempering") for name in TEMPERINGS if name.endswith("_tempering")]
 SMALLEST_SWAP_RATE = {50: 0.7, 100: 0.6, 200: 0.45}
 
 
-@pytest.mark.parametrize("system", TEMPERED)
-def test_every_tempering_run_mixed_and_is_precise(system):
-    result = runs.load(RESULTS / f"{system}_tempering")
+@pytest.mark.parametrize("name", TEMPERINGS)
+def test_every_tempering_run_mixed_and_is_precise(name):
+    result = runs.load(RESULTS / name)
     data, n = result.data, result.manifest["parameters"]["n"]
     assert data["swap_rate"].min() > SMALLEST_SWAP_RATE[n]
     assert data["round_trips"].min() > 1000
@@ -246,6 +247,24 @@ def test_every_tempering_run_mixed_and_is_precise(system):
     law, error = data["overlap_probability"][0], data["overlap_error"][0]
     asymmetry = abs(law[: n // 2].sum() - law[: n // 2 : -1].sum())
     assert asymmetry < 5 * np.sqrt((error**2).sum() * n)
+
+
+def estimates(s, beta):
+    """f and its error, instance s of 50 spins: either tempering run, and the weights of SK_2RSB."""
+    found = []
+    for name, key in (("tempering", "f"), ("tempering_again", "f"), ("SK_2RSB", "f_importance")):
+        data = runs.load(RESULTS / f"sk_n50_s{s}_{name}").data
+        row = np.argmin(abs(data["beta"] - beta))
+        found.append((data[key][row], data[f"{key}_error"][row]))
+    return found
+
+
+@pytest.mark.parametrize("beta", np.round(np.arange(0.1, 2.05, 0.1), 10))
+def test_two_sets_of_tempering_runs_and_the_weights_agree(beta):
+    found = np.array([estimates(s, beta) for s in range(1, 11)])
+    f, noise = found[..., 0].mean(0), np.linalg.norm(found[..., 1], axis=0) / len(found)
+    for a, b in ((0, 1), (0, 2), (1, 2)):
+        assert abs(f[a] - f[b]) < 3 * np.hypot(noise[a], noise[b])
 
 
 ALL_NETS = ("1L", *MADE_NETS, *SK_NETS)
